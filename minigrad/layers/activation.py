@@ -1,0 +1,63 @@
+"""Activations: the same curve applied to every number. And Flatten, which changes only the shape."""
+
+import numpy as np
+
+from minigrad.device import memory
+from minigrad.layers.base import ImageLayer, Layer
+
+
+class ReLU(ImageLayer):
+    """y = max(x, 0).   dx = dy where x > 0, else 0. The slope at 0 is taken as 0, as in all frameworks. x of any shape (paper §3.1)."""
+
+    def output_shape(self, shape):
+        return tuple(shape)
+
+    def forward_slab(self, x, first):
+        y = memory.empty(x.shape, x.dtype)
+        np.maximum(x, 0, out=y)
+        return y, y
+
+    def backward_slab(self, dy, y):
+        dx = memory.empty(dy.shape, dy.dtype)
+        np.multiply(dy, y > 0, out=dx)
+        return dx, ()
+
+
+class Tanh(ImageLayer):
+    """y = tanh(x).   dx = dy * (1 - y^2). x of any shape: what networks used before ReLU (paper §3.1, Figure 1)."""
+
+    def output_shape(self, shape):
+        return tuple(shape)
+
+    def forward_slab(self, x, first):
+        y = memory.empty(x.shape, x.dtype)
+        np.tanh(x, out=y)
+        return y, y
+
+    def backward_slab(self, dy, y):
+        dx = memory.empty(dy.shape, dy.dtype)
+        np.multiply(y, y, out=dx)
+        np.subtract(1, dx, out=dx)
+        dx *= dy
+        return dx, ()
+
+
+class Flatten(Layer):
+    """y = x as one row an image: (N, ...) -> (N, product of the rest), in C order: row (h * W + w) * C + c. y may be a view of x."""
+
+    shape = None
+
+    def output_shape(self, shape):
+        if len(shape) < 2:
+            raise ValueError(f"Flatten: expects (N, ...), but x has shape {tuple(shape)}")
+        return shape[0], int(np.prod(shape[1:]))
+
+    def forward(self, x):
+        x = self.check(x)
+        y = x.reshape(self.output_shape(x.shape))
+        self.shape, self.dtype = x.shape, x.dtype
+        return y
+
+    def backward(self, dy):
+        self.check_forward(self.shape is not None)
+        return self.check_dy(dy, self.output_shape(self.shape), self.dtype).reshape(self.shape)

@@ -1,0 +1,220 @@
+"""What a layer is: `forward` computes y from x, `backward` computes dx from dy and leaves the gradients of the parameters.
+
+Every layer but Linear and the loss treats images one by one. Such a layer writes its arithmetic for a *slab* of a few images, and
+several of them in a row take one slab through all of them while it is still in the processor's cache."""
+
+import numpy as np
+
+from minigrad.device import CPU
+
+TASKS = 16  # a batch is cut into so many tasks at most, whatever the number of threads: sums are the same on every machine
+SLAB = 1 << 20  # bytes of the largest image a slab may hold, so that a slab stays in cache
+
+
+class Parameter:
+    """A named array that is learned. value: the live array; grad: the gradient of the last `backward`, of the same shape and dtype,
+    None before the first."""
+
+    def __init__(self, name, value, grad=None):
+        self.name, self.value, self.grad = name, value, grad
+
+    def __repr__(self):
+        return f"{type(self).__name__}({self.name!r}, shape {tuple(self.value.shape)}, {self.value.dtype})"
+
+
+class LayerParameter(Parameter):
+    """A layer's own W or b: always the array that the layer uses now and the gradient it computed last."""
+
+    def __init__(self, name, layer, attribute):
+        self.name, self.layer, self.attribute = name, layer, attribute
+
+    @property
+    def value(self):
+        return getattr(self.layer, self.attribute)
+
+    @value.setter
+    def value(self, array):
+        setattr(self.layer, self.attribute, array)
+
+    @property
+    def grad(self):
+        return getattr(self.layer, "d" + self.attribute)
+
+    @grad.setter
+    def grad(self, array):
+        setattr(self.layer, "d" + self.attribute, array)
+
+    def within(self, place):
+        """The same parameter under the name "place.name"."""
+        return LayerParameter(f"{place}.{self.name}", self.layer, self.attribute)
+
+
+class Layer:
+    """The contract of all layers.
+
+    `forward` keeps what `backward` needs; `backward` overwrites the gradients and may be called again. Inputs are never written to.
+    float32 gives float32, float64 gives float64; other dtypes are a TypeError."""
+
+    names = ()  # the attributes that hold parameters
+    device = CPU
+    training = True
+
+    def __repr__(self):
+        return f"{type(self).__name__}({self.arguments()})"
+
+    def arguments(self):
+        return ""
+
+    def parameters(self):
+        """Yields each `Parameter` of this layer."""
+        for name in self.names:
+            yield LayerParameter(name, self, name)
+
+    def train(self, mode=True):
+        """Switch to training, where Dropout drops."""
+        self.training = mode
+        return self
+
+    def eval(self):
+        """Switch to testing, where nothing is random."""
+        return self.train(False)
+
+    def to(self, device):
+        """Move the parameters to a device."""
+        self.device = device
+        for p in self.parameters():
+            p.value = device.asarray(p.value)
+        return self
+
+    def astype(self, dtype):
+        """Convert the parameters, float32 or float64; gradients are gone until the next `backward`."""
+        dtype = np.dtype(dtype)
+        if dtype not in (np.float32, np.float64):
+            raise TypeError(f"{type(self).__name__}: layers compute in float32 or float64, not {dtype}")
+        for p in self.parameters():
+            p.value, p.grad = p.value.astype(dtype), None
+        return self
+
+    def check(self, x, name="x"):
+        """x as an array of this device. Raises TypeError unless it holds float32 or float64."""
+        x = self.device.asarray(x)
+        if x.dtype not in (np.float32, np.float64):
+            raise TypeError(f"{type(self).__name__}: {name} must be float32 or float64, not {x.dtype}")
+        return x
+
+    def check_dy(self, dy, shape, dtype):
+        """dy as an array of the dtype of x. Raises ValueError unless it has the shape of y."""
+        dy = self.check(dy, "dy")
+        if dy.shape != shape:
+            raise ValueError(f"{type(self).__name__}: dy has shape {dy.shape}, but y had {shape}")
+        return dy.astype(dtype, copy=False)
+
+    def check_forward(self, done):
+        if not done:
+            raise RuntimeError(f"{type(self).__name__}: backward was called before forward")
+
+
+class ImageLayer(Layer):
+    """A layer that treats images independently. It defines
+
+    output_shape((N, ...)) -> (N, ...)             checks the input's shape on the way
+    forward_slab(x, first) -> y, kept              x: some images, `first`: the number of the first of them in the batch
+    backward_slab(dy, kept) -> dx, gradients       gradients: a tuple, in the order of `names`, of this slab's images alone"""
+
+    call = None  # the memory of the last forward
+
+    def forward(self, x):
+        """x (N, ...) -> y (N, ...)."""
+        return forward_slabs([self], x)
+
+    def backward(self, dy):
+        """dy, shaped as y -> dx, shaped as x."""
+        return backward_slabs([self], dy)
+
+    def begin(self):
+        """Called once before each forward of a whole batch."""
+
+
+class Call:
+    """What a layer remembers of one forward: shapes, dtype and, for each slab, what its backward needs."""
+
+    def __init__(self, x_shape, y_shape, dtype, tasks):
+        self.x_shape, self.y_shape, self.dtype, self.tasks = x_shape, y_shape, dtype, tasks
+        self.kept = [[None] * len(slabs) for slabs in tasks]
+
+
+def cut(N, bytes_per_image):
+    """The tasks of a batch of N images: a list of lists of slices, each slice a slab."""
+    per_slab = max(1, SLAB // max(1, bytes_per_image))
+    edges = [N * t // TASKS for t in range(TASKS + 1)] if N > TASKS else list(range(N + 1))
+    return [
+        [slice(i, min(i + per_slab, stop)) for i in range(start, stop, per_slab)] for start, stop in zip(edges[:-1], edges[1:], strict=True)
+    ]
+
+
+def forward_slabs(layers, x, place=lambda layer, error: error):
+    """y of several image layers in a row. `place(layer, error)` may say more about where an error happened."""
+    first = layers[0]
+    shapes = []
+    for layer in layers:
+        try:
+            if layer is first:
+                x = layer.check(x)
+                shapes.append(x.shape)
+            shapes.append(layer.output_shape(shapes[-1]))
+        except (TypeError, ValueError) as error:
+            raise place(layer, error) from None
+    N, dtype, device = len(x), x.dtype, first.device
+    largest = max(int(np.prod(shape[1:], dtype=np.int64)) for shape in shapes)
+    tasks = cut(N, largest * dtype.itemsize)
+    for layer, x_shape, y_shape in zip(layers, shapes[:-1], shapes[1:], strict=True):
+        layer.call = None  # free the last call's memory before this one asks for some
+        layer.call = Call(x_shape, y_shape, dtype, tasks)
+        layer.begin()
+    y = device.empty(shapes[-1], dtype)
+
+    def work(t):
+        for s, images in enumerate(tasks[t]):
+            h = x[images]
+            for layer in layers:
+                h, layer.call.kept[t][s] = layer.forward_slab(h, images.start)
+            y[images] = h
+
+    device.run(work, range(len(tasks)))
+    return y
+
+
+def backward_slabs(layers, dy):
+    """dx of several image layers in a row, after their forward; their gradients are summed in the order of the images."""
+    last, first = layers[-1], layers[0]
+    for layer in layers:
+        layer.check_forward(layer.call)
+    dtype, tasks = last.call.dtype, last.call.tasks
+    dy = last.check_dy(dy, last.call.y_shape, dtype)
+    wanted = getattr(first, "input_gradient", True)
+    dx = first.device.empty(first.call.x_shape, dtype) if wanted else None
+
+    def work(t):
+        sums = [None] * len(layers)
+        for s, images in enumerate(tasks[t]):
+            d = dy[images]
+            for i in reversed(range(len(layers))):
+                d, gradients = layers[i].backward_slab(d, layers[i].call.kept[t][s])
+                if sums[i] is None:
+                    sums[i] = gradients
+                else:
+                    for total, gradient in zip(sums[i], gradients, strict=True):
+                        total += gradient
+            if wanted:
+                dx[images] = d
+        return sums
+
+    parts = first.device.run(work, range(len(tasks)))
+    for i, layer in enumerate(layers):
+        for j, name in enumerate(layer.names):
+            total = parts[0][i][j]
+            for part in parts[1:]:
+                total += part[i][j]
+            value = getattr(layer, name)
+            setattr(layer, "d" + name, total.reshape(value.shape).astype(value.dtype, copy=False))
+    return dx

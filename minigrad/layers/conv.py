@@ -1,0 +1,114 @@
+"""Convolution: a fully connected layer applied to every patch of an image.
+
+N H W C images, rows, columns, channels; OH OW output rows and columns; K kernel size; S stride; CO output channels."""
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+from minigrad.device import memory
+from minigrad.layers.base import ImageLayer
+
+
+def four_sides(padding):
+    """padding as (top, bottom, left, right). Raises ValueError unless it is an int >= 0 or four of them."""
+    sides = (padding,) * 4 if isinstance(padding, (int, np.integer)) else tuple(padding)
+    if len(sides) != 4 or any(side < 0 for side in sides):
+        raise ValueError(f"padding must be an int >= 0 or (top, bottom, left, right), not {padding!r}")
+    return sides
+
+
+def output_size(size, kernel_size, stride, before, after):
+    """(size + padding - K) // S + 1: the windows that fit; what is left over at the end is not read."""
+    return (size + before + after - kernel_size) // stride + 1
+
+
+def im2col(x, K, S=1, padding=(0, 0, 0, 0)):
+    """x (N, H, W, C) -> patches (N * OH * OW, K * K * C), one row for each place of the window, zeros outside the image."""
+    N, H, W, C = x.shape
+    top, bottom, left, right = padding
+    if any(padding):
+        padded = memory.empty((N, H + top + bottom, W + left + right, C), x.dtype)
+        padded[:, :top] = 0
+        padded[:, top + H :] = 0
+        padded[:, :, :left] = 0
+        padded[:, :, left + W :] = 0
+        padded[:, top : top + H, left : left + W] = x
+        x = padded
+    windows = sliding_window_view(x, (K, K), axis=(1, 2))[:, ::S, ::S].transpose(0, 1, 2, 4, 5, 3)  # N OH OW K K C
+    patches = memory.empty(windows.shape, x.dtype)
+    np.copyto(patches, windows)
+    return patches.reshape(-1, K * K * C)
+
+
+def col2im(patches, shape, K, S=1, padding=(0, 0, 0, 0)):
+    """patches (N * OH * OW, K * K * C) -> dx of that shape (N, H, W, C): im2col transposed. Windows overlap, so a pixel adds up what
+    it gave to each of them."""
+    N, H, W, C = shape
+    top, bottom, left, right = padding
+    OH, OW = output_size(H, K, S, top, bottom), output_size(W, K, S, left, right)
+    d = patches.reshape(N, OH, OW, K, K, C)
+    padded = memory.empty((N, H + top + bottom, W + left + right, C), patches.dtype)
+    padded[...] = 0
+    for i in range(K):
+        for j in range(K):
+            padded[:, i : i + S * OH : S, j : j + S * OW : S] += d[:, :, :, i, j]
+    return padded[:, top : top + H, left : left + W]
+
+
+class Conv2d(ImageLayer):
+    """y = patches(x) @ W + b: the same weights look at every patch (cross-correlation, as in all frameworks; the kernel is not flipped).
+
+    x (N, H, W, C_in) -> y (N, OH, OW, C_out) with OH = (H + top + bottom - K) // S + 1. W (K, K, C_in, C_out), b (C_out,).
+    padding: an int, or (top, bottom, left, right): zeros. W is drawn from N(0, std), b is `bias`.
+    Only x is kept for backward: building the patches again costs less than keeping them."""
+
+    names = ("W", "b")
+    input_gradient = True  # the first layer of a network has nobody to hand dx to
+
+    def __init__(self, in_channels, out_channels, kernel_size, stride=1, padding=0, *, std=0.01, bias=0.0, rng=None):
+        if min(in_channels, out_channels, kernel_size, stride) < 1:
+            raise ValueError(
+                f"Conv2d: in_channels, out_channels, kernel_size and stride must be at least 1, "
+                f"not {in_channels}, {out_channels}, {kernel_size}, {stride}"
+            )
+        self.in_channels, self.out_channels, self.kernel_size, self.stride = in_channels, out_channels, kernel_size, stride
+        self.padding = four_sides(padding)
+        rng = np.random.default_rng() if rng is None else rng
+        self.W = rng.standard_normal((kernel_size, kernel_size, in_channels, out_channels), np.float32) * np.float32(std)
+        self.b = np.full(out_channels, bias, np.float32)
+        self.dW = self.db = None
+
+    def arguments(self):
+        return f"{self.in_channels}, {self.out_channels}, {self.kernel_size}, stride={self.stride}, padding={self.padding}"
+
+    def output_shape(self, shape):
+        if len(shape) != 4 or shape[3] != self.in_channels:
+            raise ValueError(f"Conv2d: expects images (N, H, W, {self.in_channels}), but x has shape {tuple(shape)}")
+        (N, H, W, C), (top, bottom, left, right), K = shape, self.padding, self.kernel_size
+        if H + top + bottom < K or W + left + right < K:
+            raise ValueError(f"Conv2d: a {K}x{K} kernel does not fit into {H}x{W} pixels with padding {self.padding}")
+        OH, OW = output_size(H, K, self.stride, top, bottom), output_size(W, K, self.stride, left, right)
+        return N, OH, OW, self.out_channels
+
+    def matrix(self, dtype):
+        """W as a matrix (K * K * C_in, C_out)."""
+        return self.W.reshape(-1, self.out_channels).astype(dtype, copy=False)
+
+    def forward_slab(self, x, first):
+        patches = im2col(x, self.kernel_size, self.stride, self.padding)
+        y = memory.empty((len(patches), self.out_channels), x.dtype)
+        np.matmul(patches, self.matrix(x.dtype), out=y)
+        y += self.b.astype(x.dtype, copy=False)
+        return y.reshape(self.output_shape(x.shape)), x
+
+    def backward_slab(self, dy, x):
+        patches = im2col(x, self.kernel_size, self.stride, self.padding)
+        d = np.ascontiguousarray(dy).reshape(-1, self.out_channels)
+        W = self.matrix(x.dtype)
+        dW = memory.empty(W.shape, x.dtype)
+        np.matmul(patches.T, d, out=dW)
+        gradients = dW, d.sum(axis=0)
+        if not self.input_gradient:
+            return None, gradients
+        np.matmul(d, W.T, out=patches)  # the patches are spent; their memory takes their gradient
+        return col2im(patches, x.shape, self.kernel_size, self.stride, self.padding), gradients

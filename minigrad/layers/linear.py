@@ -1,0 +1,64 @@
+"""Fully connected: every output looks at every input."""
+
+import numpy as np
+
+from minigrad.layers.base import Layer
+
+BLOCK = 256  # neurons a task takes; the blocks do not depend on the number of threads, so neither do the sums
+
+
+def blocks(size):
+    return [slice(i, min(i + BLOCK, size)) for i in range(0, size, BLOCK)]
+
+
+class Linear(Layer):
+    """y = x @ W + b.   x (N, in_features) -> y (N, out_features). W (in_features, out_features), b (out_features,).
+
+    W is drawn from N(0, std), b is `bias`. The work is split over neurons, not images: the weights are far larger than the
+    batch, and so each is read once in all instead of once per thread."""
+
+    names = ("W", "b")
+    x = None
+
+    def __init__(self, in_features, out_features, *, std=0.01, bias=0.0, rng=None):
+        if min(in_features, out_features) < 1:
+            raise ValueError(f"Linear: in_features and out_features must be at least 1, not {in_features}, {out_features}")
+        self.in_features, self.out_features = in_features, out_features
+        rng = np.random.default_rng() if rng is None else rng
+        self.W = rng.standard_normal((in_features, out_features), np.float32)
+        self.W *= np.float32(std)
+        self.b = np.full(out_features, bias, np.float32)
+        self.dW = self.db = None
+
+    def arguments(self):
+        return f"{self.in_features}, {self.out_features}"
+
+    def output_shape(self, shape):
+        if len(shape) != 2 or shape[1] != self.in_features:
+            raise ValueError(f"Linear: expects (N, {self.in_features}), but x has shape {tuple(shape)}")
+        return shape[0], self.out_features
+
+    def forward(self, x):
+        x = self.check(x)
+        shape = self.output_shape(x.shape)
+        W, y = self.W.astype(x.dtype, copy=False), self.device.empty(shape, x.dtype)
+        self.device.run(lambda o: np.matmul(x, W[:, o], out=y[:, o]), blocks(self.out_features))
+        y += self.b.astype(x.dtype, copy=False)
+        self.x = x
+        return y
+
+    def backward(self, dy):
+        self.check_forward(self.x is not None)
+        x = self.x
+        dy = self.check_dy(dy, (len(x), self.out_features), x.dtype)
+        W, dW = self.W.astype(x.dtype, copy=False), self.device.empty(self.W.shape, x.dtype)
+        dx = self.device.empty(x.shape, x.dtype)
+
+        def work(i):
+            np.matmul(x[:, i].T, dy, out=dW[i])
+            np.matmul(dy, W[i].T, out=dx[:, i])
+
+        self.device.run(work, blocks(self.in_features))
+        self.dW = dW.astype(self.W.dtype, copy=False)
+        self.db = dy.sum(axis=0).astype(self.b.dtype, copy=False)
+        return dx

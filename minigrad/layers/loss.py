@@ -1,0 +1,41 @@
+"""The loss: how surprised the network was by the labels."""
+
+import numpy as np
+
+from minigrad.layers.base import Layer
+
+
+class SoftmaxCrossEntropy(Layer):
+    """L = mean over the images of -log softmax(logits)[label].   dlogits = (softmax(logits) - one-hot(label)) / N.
+
+    forward(logits (N, classes), labels (N,) integers) -> float; backward() -> dlogits (N, classes). The largest logit is subtracted
+    first, which changes no probability and overflows nowhere. Raises ValueError for labels that are no class."""
+
+    probabilities = None
+
+    def forward(self, logits, labels):
+        logits, labels = self.check(logits, "logits"), np.asarray(labels)
+        if logits.ndim != 2 or labels.shape != logits.shape[:1]:
+            raise ValueError(f"SoftmaxCrossEntropy: expects logits (N, classes) and labels (N,), not {logits.shape} and {labels.shape}")
+        if not np.issubdtype(labels.dtype, np.integer):
+            raise TypeError(f"SoftmaxCrossEntropy: labels must be integers, not {labels.dtype}")
+        N, classes = logits.shape
+        if N == 0:
+            raise ValueError("SoftmaxCrossEntropy: there is no mean over 0 images")
+        wrong = (labels < 0) | (labels >= classes)
+        if wrong.any():
+            i = int(wrong.argmax())
+            raise ValueError(f"SoftmaxCrossEntropy: label {labels[i]} of image {i} is not one of the classes 0 to {classes - 1}")
+        z = logits - logits.max(axis=1, keepdims=True)
+        e = np.exp(z)
+        total = e.sum(axis=1, keepdims=True)
+        self.probabilities, self.labels = e / total, labels.copy()
+        return float((np.log(total[:, 0]) - z[np.arange(N), labels]).mean())
+
+    def backward(self):
+        self.check_forward(self.probabilities is not None)
+        dlogits = self.probabilities.copy()
+        N = len(dlogits)
+        dlogits[np.arange(N), self.labels] -= 1
+        dlogits /= N
+        return dlogits

@@ -1,0 +1,97 @@
+"""Layers in a row: the output of one is the input of the next."""
+
+from collections import OrderedDict
+from itertools import groupby
+
+from minigrad.layers.base import ImageLayer, Layer, backward_slabs, forward_slabs
+
+
+def ordinal(n):
+    suffix = "th" if n % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(n % 10, "th")
+    return f"{n}{suffix}"
+
+
+class Sequential(Layer):
+    """y = layers[-1](... layers[0](x)): Sequential(conv1=Conv2d(...), relu1=ReLU(), ...).
+
+    net["conv1"] is a layer, net.layers the ordered dict of all. Parameters are called "conv1.W". Neighbours that treat images
+    independently run together, a few images at a time (see base.py); the numbers are those of one layer after the other."""
+
+    def __init__(self, **layers):
+        for name, layer in layers.items():
+            if not isinstance(layer, Layer):
+                raise TypeError(f"Sequential: {name} is no layer but {layer!r}")
+        self.layers = OrderedDict(layers)
+
+    def __getitem__(self, name):
+        try:
+            return self.layers[name]
+        except KeyError:
+            raise KeyError(f"there is no layer {name!r}, there are {', '.join(self.layers)}") from None
+
+    def __len__(self):
+        return len(self.layers)
+
+    def arguments(self):
+        return ", ".join(f"{name}={layer!r}" for name, layer in self.layers.items())
+
+    def parameters(self):
+        for name, layer in self.layers.items():
+            for p in layer.parameters():
+                yield p.within(name)
+
+    def train(self, mode=True):
+        for layer in self.layers.values():
+            layer.train(mode)
+        return super().train(mode)
+
+    def to(self, device):
+        self.device = device
+        for layer in self.layers.values():
+            layer.to(device)
+        return self
+
+    def astype(self, dtype):
+        for layer in self.layers.values():
+            layer.astype(dtype)
+        return self
+
+    def place(self, layer, error):
+        """The same error, saying in which layer it happened."""
+        for i, (name, other) in enumerate(self.layers.items()):
+            if other is layer:
+                return type(error)(f"in {name}, the {ordinal(i + 1)} layer: {error}")
+        return error
+
+    def output_shape(self, shape):
+        for layer in self.layers.values():
+            try:
+                shape = layer.output_shape(shape)
+            except ValueError as error:
+                raise self.place(layer, error) from None
+        return shape
+
+    def runs(self):
+        """Neighbouring image layers together, each other layer alone."""
+        for together, layers in groupby(self.layers.values(), lambda layer: isinstance(layer, ImageLayer)):
+            yield from [list(layers)] if together else ([layer] for layer in layers)
+
+    def forward(self, x):
+        x = self.check(x)
+        for run in self.runs():
+            if isinstance(run[0], ImageLayer):
+                x = forward_slabs(run, x, self.place)
+            else:
+                try:
+                    x = run[0].forward(x)
+                except (TypeError, ValueError) as error:
+                    raise self.place(run[0], error) from None
+        return x
+
+    def backward(self, dy):
+        for run in reversed(list(self.runs())):
+            try:
+                dy = backward_slabs(run, dy) if isinstance(run[0], ImageLayer) else run[0].backward(dy)
+            except (TypeError, ValueError, RuntimeError) as error:
+                raise self.place(run[-1], error) from None
+        return dy
