@@ -35,11 +35,9 @@ class Memory:
         try:
             block = free.pop()
         except IndexError:
-            block = np.empty(size + 64, np.uint8)
-            start = -block.ctypes.data % 64
-            block = memoryview(block[start : start + size])
-        # Views of the array refer to the array, not to the block, so the block is free when the last of them is gone.
-        array = np.ndarray(shape, dtype, block)
+            block = bytearray(size + 64)
+        # A bytearray, since views of views refer to the last array above something that is none: this one.
+        array = np.ndarray(shape, dtype, block, -np.frombuffer(block, np.uint8).ctypes.data % 64)
         weakref.finalize(array, free.append, block).atexit = False
         return array
 

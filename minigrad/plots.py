@@ -17,8 +17,8 @@ GREY = "#8c8c8c"
 def replacing(path):
     """Yield the name of a temporary file beside `path`: it takes the place of `path` when the block succeeds.
 
-    When the block fails, the temporary is removed and what lay at `path` is untouched, so that a reader never meets
-    half a file.
+    When the block fails, the temporary is removed and what lay at `path` is untouched: nobody ever reads half a
+    file.
     """
     temporary = f"{path}.{os.getpid()}.tmp"
     try:
@@ -38,52 +38,48 @@ def _save(figure, path):
         figure.savefig(temporary, format="png", dpi=figure.dpi)
 
 
-# --- curves ----------------------------------------------------------------------------------------------------
+# --- curves ---
 
 
 def curves(rows, path):
     """Draw loss and errors against epochs, training and validation, into the PNG file `path`.
 
-    rows  history as dicts with the columns of history.csv (errors are fractions, drawn in percent), at least one
+    rows  at least one dict with the columns of history.csv, whose errors are fractions; they are drawn in percent
     Light vertical lines mark the epochs from which another learning rate held.
     """
     from matplotlib.figure import Figure
-    from matplotlib.ticker import MaxNLocator
 
     column = {name: [float(row[name]) for row in rows] for name in rows[0]}
-    epochs = column["epoch"]
     percent = {name: [100 * error for error in column[name]] for name in column if name.endswith("_error")}
-    loss_lines = [("train", column["train_loss"], BLUE, 2.0), ("val", column["val_loss"], ORANGE, 2.0)]
-    error_lines = [
+    losses = [("train", column["train_loss"], BLUE, 2.0), ("val", column["val_loss"], ORANGE, 2.0)]
+    errors = [
         ("train top-1", percent["train_top1_error"], BLUE, 2.0),
         ("val top-1", percent["val_top1_error"], ORANGE, 2.0),
         ("train top-5", percent["train_top5_error"], BLUE, 0.9),
         ("val top-5", percent["val_top5_error"], ORANGE, 0.9),
     ]
-
     figure = Figure(figsize=(11, 4.4), dpi=120, layout="constrained")
-    panels = figure.subplots(1, 2)
-    for axes, title, lines in zip(panels, ("loss", "error in percent"), (loss_lines, error_lines), strict=True):
-        axes.set_title(title, loc="left", fontsize=11)
-        axes.set_xlabel("epoch")
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.grid(axis="y", color="#e6e6e6", linewidth=0.8)
-        axes.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True))
-        for _, values, colour, width in lines:
-            marker = "o" if len(epochs) <= 20 else None
-            axes.plot(epochs, values, color=colour, linewidth=width, marker=marker, markersize=2.5 + width)
-        axes.set_xlim(epochs[0] - 0.5, epochs[-1] + 0.5)
-        _fit_height(axes, [value for _, values, _, _ in lines for value in values])
-        _mark_rates(axes, epochs, column["lr"])
-        _label_ends(axes, epochs[-1], [(name, values[-1], colour) for name, values, colour, _ in lines])
+    left, right = figure.subplots(1, 2)
+    _panel(left, "loss", column["epoch"], column["lr"], losses, digits=2)
+    _panel(right, "error in percent", column["epoch"], column["lr"], errors, digits=1)
     _save(figure, path)
 
 
-def _fit_height(axes, values):
-    """Show all values with some air; loss and error never fall below 0, so neither does the axis."""
-    low, high = min(values), max(values)
-    air = 0.08 * (high - low) or 0.1 * abs(high) or 1.0
-    axes.set_ylim(max(0.0, low - air), high + air)
+def _panel(axes, title, epochs, rates, lines, digits):
+    """Draw `lines`, tuples of name, values, colour and width, each with its name and last value at its end."""
+    axes.set_title(title, loc="left", fontsize=11, pad=18)  # above the names of the learning rates
+    axes.set_xlabel("epoch")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(axis="y", color="#e6e6e6", linewidth=0.8)
+    axes.locator_params(axis="x", nbins=8, integer=True, min_n_ticks=1)
+    for _, values, colour, width in lines:
+        marker = "o" if len(epochs) <= 20 else None
+        axes.plot(epochs, values, color=colour, linewidth=width, marker=marker, markersize=2.5 + width)
+    axes.set_xlim(epochs[0] - 0.5, epochs[-1] + 0.5)
+    axes.set_ylim(0, 1.06 * max(value for _, values, _, _ in lines for value in values) or 1)
+    _mark_rates(axes, epochs, rates)
+    ends = [(f"{name} {values[-1]:.{digits}f}", values[-1], colour) for name, values, colour, _ in lines]
+    _label_ends(axes, epochs[-1], ends)
 
 
 def _mark_rates(axes, epochs, rates):
@@ -104,14 +100,13 @@ def _mark_rates(axes, epochs, rates):
 
 
 def _label_ends(axes, x, ends):
-    """Write each line's name at its right end, moved up or down where names would overlap."""
-    low, high = axes.get_ylim()
-    gap = 0.055 * (high - low)
+    """Write each line's label at its right end, moved up or down where labels would overlap."""
+    gap = 0.06 * axes.get_ylim()[1]
     ends = sorted(ends, key=lambda end: end[1])
     heights = _apart([value for _, value, _ in ends], gap)
-    for (name, value, colour), height in zip(ends, heights, strict=True):
+    for (label, _, colour), height in zip(ends, heights, strict=True):
         axes.annotate(
-            f"{name} {value:.3g}",
+            label,
             xy=(x, height),
             xytext=(10, 0),
             textcoords="offset points",
@@ -131,8 +126,7 @@ def _apart(heights, gap):
     for height in heights:
         groups.append([height])
         while len(groups) > 1 and _bottom(groups[-1], gap) - _top(groups[-2], gap) < gap:
-            last = groups.pop()
-            groups[-1] += last
+            groups[-2:] = [groups[-2] + groups[-1]]
     return [_bottom(group, gap) + i * gap for group in groups for i in range(len(group))]
 
 
@@ -144,21 +138,21 @@ def _top(group, gap):
     return sum(group) / len(group) + (len(group) - 1) * gap / 2
 
 
-# --- kernels of the first layer --------------------------------------------------------------------------------
+# --- kernels of the first layer ---
 
 
 def filters(kernels, path):
     """Draw the kernels of conv1 as colour images into the PNG file `path`: Figure 3.
 
     kernels  one array (k, k, 3, n) per tower
-    One min-max scale serves all kernels of all towers, so that weak kernels look weak. Rows hold 16 kernels, or 8
-    when a tower has fewer than 16; every weight is a square of whole pixels.
+    One min-max scale serves all kernels of all towers, so that weak kernels look weak. A row holds 16 kernels, or
+    8 when a tower has fewer than 16. Every weight is a square of whole pixels.
     """
     from matplotlib.figure import Figure
 
     low = min(float(W.min()) for W in kernels)
     span = max(float(W.max()) for W in kernels) - low
-    pixels = max(2, round(48 / kernels[0].shape[0]))  # the side of one weight
+    pixels = max(2, round(64 / kernels[0].shape[0]))  # the side of one weight
     blocks = [_mosaic((W - low) / (span or 1.0), pixels) for W in kernels]
 
     margin, title, dpi = 16, 30, 100
@@ -175,7 +169,7 @@ def filters(kernels, path):
 
 
 def _mosaic(W, pixels):
-    """Kernels (k, k, 3, n) in [0, 1] as one image on white, each weight `pixels` wide, a gap between kernels."""
+    """Kernels (k, k, 3, n) in [0, 1] as one image on white, each weight `pixels` wide, gaps between kernels."""
     k, _, channels, n = W.shape
     columns = 16 if n >= 16 else 8
     rows = -(-n // columns)

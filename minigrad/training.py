@@ -1,7 +1,8 @@
 """Training: the loop over epochs, what it measures, and how a run is stopped and goes on.
 
-A network is known here only by `forward`, `backward`, `parameters`, `train`, `eval` and `step`, the number of training
-forwards made so far. All that decides the next step is in the checkpoint, so a resumed run equals one never stopped.
+A network is known here only by `forward`, `backward`, `parameters`, `train`, `eval` and `step`, the number of
+training forwards made so far. All that decides the next step is in the checkpoint, so a run that was stopped and
+resumed equals one that never was.
 """
 
 import csv
@@ -55,7 +56,7 @@ class Interrupted(Exception):
         self.path = path
 
 
-# --- checkpoints -----------------------------------------------------------------------------------------------
+# --- checkpoints ---
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ class Checkpoint:
 def save_checkpoint(path, checkpoint):
     """Write `checkpoint` to the safetensors file `path`, whole or not at all.
 
-    The file is complete on the disk before it takes the place of the one before, which a failure leaves as it was.
+    The file is complete on the disk before it takes the place of its predecessor, which a failure leaves alone.
     Raises TrainingError with the path and the reason.
     """
     path = Path(path)
@@ -111,7 +112,7 @@ def _sync_folder(folder):
 def load_checkpoint(path):
     """Read the checkpoint at `path`, a file or the folder of a run.
 
-    Raises TrainingError if there is none, or if the file is cut short, no safetensors file or not one of ours.
+    Raises TrainingError if there is none, or if the file is cut short, no safetensors file or none of ours.
     """
     path = Path(path)
     if path.is_dir():
@@ -137,14 +138,14 @@ def _parse(path, header):
         return json.loads(header[_HEADER])
     except (KeyError, TypeError, ValueError):
         raise TrainingError(
-            f"{path} is a safetensors file but no checkpoint of minigrad: its header lacks a valid '{_HEADER}' entry."
+            f"{path} is a safetensors file but no checkpoint of minigrad: its header has no valid '{_HEADER}' entry."
         ) from None
 
 
 def restore(checkpoint, net, optimizer=None):
     """Copy the weights of `checkpoint` into `net` and, if `optimizer` is given, its velocities.
 
-    Names and shapes are compared before anything is written. Raises TrainingError with the first tensor that differs.
+    Names and shapes are compared before anything is written. Raises TrainingError with the first that differs.
     """
     pairs = _match(checkpoint, "", checkpoint.values, {p.name: p.value for p in net.parameters()})
     if optimizer is not None:
@@ -191,14 +192,14 @@ def _reason(error):
     return getattr(error, "strerror", None) or str(error)
 
 
-# --- measures --------------------------------------------------------------------------------------------------
+# --- measures ---
 
 
 def top_k_errors(logits, labels, k=5):
-    """Count the images (N, K) whose label is not the largest logit, and not among the `k` largest: two ints.
+    """Count the rows of `logits` (N, K) whose label is not the largest, and not among the `k` largest: two ints.
 
-    A logit equal to the label's own counts as larger if its index is smaller. A NaN counts as larger, so that a
-    network that computes nothing gets nothing right.
+    labels (N,) are ints from 0 to K-1. A logit equal to the label's own counts as larger if its index is smaller.
+    A NaN counts as larger, so that a network that has blown up gets nothing right.
     """
     logits, labels = _to_host(logits), _to_host(labels)[:, None]
     own = np.take_along_axis(logits, labels, axis=1)  # (N, 1)
@@ -231,7 +232,7 @@ class Tally:
 def evaluate(net, loss, batches, bar=None):
     """Mean loss, top-1 and top-5 error (fractions) over `batches` of (images, labels).
 
-    `net` is left in eval mode. `bar.update()` is called after each batch. Raises TrainingError if there is no batch.
+    `net` is left in eval mode. `bar.update()` is called after each batch. Raises TrainingError if there is none.
     """
     net.eval()
     tally = Tally()
@@ -248,8 +249,8 @@ def evaluate(net, loss, batches, bar=None):
 def signal_diagnostic(logits):
     """A warning if the logits (N, K) of untrained weights hardly differ between images, else None.
 
-    Measured is the std across images, averaged over classes: 0.03 for init 2012 on pixels from 0 to 255, 0.00006 for
-    init paper on pixels of unit std, where no gradient says what to learn. Below 0.001 is worth a warning.
+    The measure is the std across images, averaged over classes: 0.03 for init 2012 on pixels from 0 to 255, but
+    0.00006 for init paper on pixels of unit std, where the loss has nothing to hold on to. The bound is 0.001.
     """
     logits = _to_host(logits)
     N, K = logits.shape
@@ -257,31 +258,32 @@ def signal_diagnostic(logits):
     if N < 2 or spread >= 0.001:
         return None
     return (
-        f"Before training the logits differ by only {spread:.1g} from image to image (0.03 is usual), so the loss may "
-        f"stay at ln {K} = {math.log(K):.2f}: use --init 2012 with pixels from 0 to 255 minus their mean."
+        f"Before training the logits differ by only {spread:.1g} from image to image, not by about 0.03, so the "
+        f"loss may stay at ln {K} = {math.log(K):.2f}: use --init 2012 with pixels from 0 to 255 minus their mean."
     )
 
 
 def input_diagnostic(x, init):
-    """A warning if the images `x` are not on the scale that the initial weights `init` are meant for, else None.
+    """A warning if the images `x` are not on the scale that the preset `init` is meant for, else None.
 
-    "he" is for pixels of unit std; all others, with their fixed stds, are for pixels from 0 to 255 minus their mean.
+    "he" is for pixels of unit std; the others, whose stds are fixed, for pixels from 0 to 255 minus their mean. A
+    std of 10 lies between the two.
     """
     std = float(_to_host(x).std(dtype=np.float64))
     if init == "he" and std > 10:
         return (
-            f"The pixels of the first batch have a standard deviation of {std:.3g}, but --init he is meant for "
-            "inputs of unit standard deviation: divide the pixels by 58."
+            f"The pixels of the first batch have a standard deviation of {std:.3g}, but --init he is meant for one "
+            "of about 1: divide the pixels by 58."
         )
     if init != "he" and std < 10:
         return (
-            f"The pixels of the first batch have a standard deviation of {std:.3g}, but --init {init} is meant for "
-            "pixels from 0 to 255 minus their mean: do not divide them, or use --init he."
+            f"The pixels of the first batch have a standard deviation of {std:.3g}, but --init {init} is meant "
+            "for pixels from 0 to 255 minus their mean: do not divide them, or use --init he."
         )
     return None
 
 
-# --- the loop --------------------------------------------------------------------------------------------------
+# --- the loop ---
 
 
 class _Stopped(Exception):
@@ -312,12 +314,11 @@ class _Signals:
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
     def watch(self, batches):
-        """Yield from the generator `batches`, but raise _Stopped between two steps once a signal has come."""
-        with closing(batches):
-            for batch in batches:
-                self._check()
-                yield batch
-                self._check()
+        """Yield from `batches`, but raise _Stopped before the next step once a signal has come."""
+        for batch in batches:
+            self._check()
+            yield batch
+            self._check()
 
     def _check(self):
         if self._received:
@@ -357,18 +358,21 @@ def train(
     schedule      lr, epoch_ended(validation top-1 error), finished, state(), restore(state)
     loaders       len() and batches(epoch, start=0), a generator of (images, labels)
     output        folder for checkpoint.safetensors, history.csv, config.json, curves.png and filters.png
-    config        a dict of JSON types, kept in config.json and in the checkpoint; config["init"] is used in warnings
+    config        a dict of JSON types, kept in config.json and in the checkpoint; warnings name config["init"]
     checkpoint    a Checkpoint to go on from, bit for bit as if the run had never stopped
     mean          the mean image, kept in the checkpoint
     checkpoint_every   seconds between checkpoints within an epoch
-    out           where progress goes: a bar on a terminal, one line an epoch elsewhere (default: standard error)
+    out           where progress goes, standard error if None: a bar on a terminal, and one line an epoch
 
-    Raises TrainingError if the loss is not finite (before the weights are touched) or a file cannot be written, and
-    Interrupted after Ctrl-C or SIGTERM, once the current step is done and saved.
+    Raises TrainingError if the loss is not finite (before the weights are touched) or a file cannot be written,
+    and Interrupted after Ctrl-C or SIGTERM, once the current step is done and saved. A second Ctrl-C interrupts at
+    once.
     """
     out = sys.stderr if out is None else out
     output = Path(output)
     path = output / CHECKPOINT
+    if len(train_loader) == 0:
+        raise TrainingError("The training set has no batch: it needs at least one.")
     position = _Position(0, 0, Tally(), [])
     if checkpoint is not None:
         restore(checkpoint, net, optimizer)
@@ -377,8 +381,11 @@ def train(
     _write(output / "config.json", json.dumps(config, indent=2) + "\n")
     _write(output / "history.csv", _as_csv(position.rows))
     if position.epoch >= epochs:
+        done = position.epoch
+        print(f"All {done} epochs are done: --epochs must be larger than {done} to go on.", file=out)
+    elif schedule.finished:
         print(
-            f"All {position.epoch} epochs are done: --epochs must be larger than {position.epoch} to go on.",
+            f"The learning rate fell for the last time before epoch {position.epoch}: nothing is left.",
             file=out,
         )
 
@@ -405,15 +412,17 @@ def train(
                 name = f"epoch {position.epoch + 1}/{epochs}"
                 first = checkpoint is None and position.epoch == 0 and position.batch == 0
                 if position.batch < len(train_loader):
-                    with _bar(name, len(train_loader), position.batch, out) as bar:
-                        batches = signals.watch(train_loader.batches(position.epoch, start=position.batch))
+                    loaded = train_loader.batches(position.epoch, start=position.batch)
+                    with closing(loaded), _bar(name, len(train_loader), position.batch, out) as bar:
+                        batches = signals.watch(loaded)
                         if first:
                             batches = _diagnosed(batches, net, config.get("init"), out)
                         _train_epoch(net, loss, optimizer, batches, position, save, checkpoint_every, bar)
-                with _bar(f"{name}: validating", len(val_loader), 0, out) as bar:
-                    started = time.perf_counter()
-                    results = evaluate(net, loss, signals.watch(val_loader.batches(position.epoch)), bar)
-                    seconds = position.tally.seconds + time.perf_counter() - started
+                started = time.perf_counter()
+                loaded = val_loader.batches(position.epoch)
+                with closing(loaded), _bar(f"{name}: validating", len(val_loader), 0, out) as bar:
+                    results = evaluate(net, loss, signals.watch(loaded), bar)
+                seconds = position.tally.seconds + time.perf_counter() - started
                 row = _row(position, optimizer.lr, results, seconds)
                 _demand_finite(row["val_loss"], "validation loss", position, optimizer.lr)
                 position.rows.append(row)
@@ -433,11 +442,11 @@ def _resume(checkpoint, net, schedule, batches):
     """Set `net.step` and `schedule` as they were, and return the position."""
     state = checkpoint.metadata
     if "tally" not in state:
-        raise TrainingError("The checkpoint holds weights but no position of a training run: it cannot be resumed.")
+        raise TrainingError("The checkpoint holds weights but no position in a run: it cannot be resumed.")
     if state["batch"] > 0 and state["batches"] != batches:
         raise TrainingError(
-            f"The checkpoint stands at batch {state['batch']} of {state['batches']}, but an epoch has {batches} now: "
-            "resume with the data and the batch size it was made with."
+            f"The checkpoint stands at batch {state['batch']} of {state['batches']}, but an epoch has {batches} "
+            "batches now: resume with the data and the batch size it was made with."
         )
     net.step = state["step"]
     schedule.restore(state["schedule"])
@@ -483,7 +492,7 @@ def _demand_finite(value, what, position, lr):
     if not math.isfinite(value):
         raise TrainingError(
             f"The {what} is {value} after {position.batch} batches of epoch {position.epoch + 1} with lr {lr:g}: "
-            f"train with a smaller --lr, such as {lr / 10:g}, or another --init."
+            f"try a smaller --lr, such as {lr / 10:g}, or another --init; the last checkpoint is untouched."
         )
 
 
@@ -521,7 +530,7 @@ def _draw(net, rows, output):
         raise TrainingError(f"Could not write the figures in {output}: {_reason(error)}.") from error
 
 
-# --- progress --------------------------------------------------------------------------------------------------
+# --- progress ---
 
 
 class _Bar(tqdm):
