@@ -3,22 +3,34 @@
 A stage is one column of layers for each tower. Towers may live on different devices; between stages they exchange channels, and nowhere
 else: exactly where the two GPUs of 2012 did (paper §3.5 and Figure 2)."""
 
+import argparse
+import sys
+from functools import partial
+from pathlib import Path
+
 import numpy as np
 
 from minigrad import (
+    SGD,
     Conv2d,
     Dropout,
     Flatten,
+    Layer,
     Linear,
     LocalResponseNorm,
     MaxPool2d,
     ReLU,
     Sequential,
+    SoftmaxCrossEntropy,
     Towers,
+    data,
+    device,
+    training,
 )
-from minigrad.layers.base import Layer
+from minigrad.optim import ByEpoch, Constant, Plateau
 
-# The windows of conv1 reach three pixels beyond the right and the bottom of a 224 x 224 image: (top, bottom, left, right). That makes 55 x 55.
+# The windows of conv1 reach three pixels beyond the right and the bottom of a 224 x 224 image, which makes 55 x 55.
+# (top, bottom, left, right)
 OVERHANG = (0, 3, 0, 3)
 
 LAYERS = ("conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7", "fc8")
@@ -30,6 +42,8 @@ PRESETS = {
     "caffe": ((0.01, 0.01, 0.01, 0.01, 0.01, 0.005, 0.005, 0.01), (0, 0.1, 0, 0.1, 0.1, 0.1, 0.1, 0), "train"),
     "he": ((None,) * 7 + (0.01,), (0,) * 8, "train"),  # None: sqrt(2 / fan-in)
 }
+
+PAPER_FAN_IN = (363, 1200, 2304, 1728, 1728, 9216, 4096, 4096)
 
 # What a variant's convolutions give, all towers together, and the number of towers.
 WIDTHS = {
@@ -44,13 +58,15 @@ WIDTHS = {
 class Make:
     """Layers with the starting weights of a preset for one tower. Every layer of every tower has a random generator of its own."""
 
-    def __init__(self, init, seed, tower):
+    def __init__(self, init, seed, tower, variant):
         self.stds, self.biases, self.scale_at = PRESETS[init]
-        self.seed, self.tower = seed, tower
+        self.seed, self.tower, self.variant = seed, tower, variant
 
     def weights(self, name, fan_in):
         i = LAYERS.index(name)
-        std = self.stds[i] if self.stds[i] is not None else (2 / fan_in) ** 0.5
+        std = (2 / fan_in) ** 0.5 if self.stds[i] is None else self.stds[i]
+        if self.variant == "small" and self.stds[i] is not None:
+            std *= (PAPER_FAN_IN[i] / fan_in) ** 0.5  # fewer inputs, each counting for more: the signal is as strong as in the paper's net
         return {"std": std, "bias": self.biases[i], "rng": np.random.default_rng([self.seed, self.tower, i])}
 
     def conv(self, name, inputs, outputs, kernel_size, stride=1, padding=0):
@@ -150,7 +166,8 @@ class AlexNet(Layer):
     init: "2012" (the original program's), "paper" (its §5), "caffe", "he". seed: of the weights and the dropout masks.
 
     forward(images (N, 224, 224, 3) float32, mean subtracted) -> logits (N, num_classes); backward(dlogits) fills every gradient.
-    Images hold pixels from 0 to 255 minus the mean; for "he", divided by 58 as well (`input_scale`). Raises ValueError for unknown names."""
+    Images hold pixels from 0 to 255 minus the mean; for "he", divided by 58 as well (`input_scale`).
+    Raises ValueError for unknown names."""
 
     def __init__(self, variant="paper", device="cpu", num_classes=1000, init="2012", seed=0):
         for value, known, what in ((variant, WIDTHS, "variant"), (init, PRESETS, "init")):
@@ -160,7 +177,7 @@ class AlexNet(Layer):
             raise ValueError(f"num_classes must be at least 2, not {num_classes}")
         self.variant, self.num_classes, self.init, self.seed = variant, num_classes, init, seed
         widths, towers = WIDTHS[variant]
-        make = [Make(init, seed, tower) for tower in range(towers)]
+        make = [Make(init, seed, tower, variant) for tower in range(towers)]
         if variant == "owt":
             stages = owt_stages(widths, num_classes, make)
         elif variant == "small":
@@ -239,3 +256,456 @@ class AlexNet(Layer):
     def astype(self, dtype):
         self.towers.astype(dtype)
         return self
+
+
+# ---- what the network is made of
+
+
+def describe(net, batch_size=1):
+    """A list of dicts, one for each layer, towers together: stage, name, shape (H, W, C) or (units,) of one tower, towers, parameters,
+    macs (multiply-adds for an image), memory (bytes of the outputs for an image)."""
+    rows, macs = [], macs_by_layer(net)
+    shape = (batch_size, net.image_size, net.image_size, 3)
+    for s, stage in enumerate(net.towers.stages):
+        inputs, T = shape, len(stage)
+        for name in stage[0].layers:
+            outputs = [tower[name].output_shape(inputs) for tower in stage]
+            rows.append(
+                {
+                    "stage": s,
+                    "name": name,
+                    "layer": stage[0][name],
+                    "shape": outputs[0][1:],
+                    "towers": T,
+                    "parameters": sum(p.value.size for tower in stage for p in tower[name].parameters()),
+                    "macs": macs.get(name, 0),
+                    "memory": sum(4 * int(np.prod(output[1:])) for output in outputs),
+                }
+            )
+            inputs = outputs[0]
+        shape = (*inputs[:-1], sum(output[-1] for output in outputs))
+    return rows
+
+
+def macs_by_layer(net):
+    """Multiply-adds for one image of every layer that has weights, towers together."""
+    macs = {}
+    shape = (1, net.image_size, net.image_size, 3)
+    for stage in net.towers.stages:
+        inputs, width = shape, 0
+        for tower in stage:
+            shape = inputs
+            for name, layer in tower.layers.items():
+                shape = layer.output_shape(shape)
+                if isinstance(layer, (Conv2d, Linear)):
+                    places = int(np.prod(shape[1:-1]))
+                    macs[name] = macs.get(name, 0) + places * layer.W.size
+            width += shape[-1]
+        shape = (*shape[:-1], width)
+    return macs
+
+
+CIRCULATING = """\
+Other totals in circulation:
+  60,965,224  "60 million": the towers stay apart in conv2, conv4 and conv5 (Caffe's group: 2 counts the same); variant paper
+  61,100,840  "61.1 M": torchvision's network, the widths of 2014; variant owt
+  62,378,344  one tower throughout, no groups; variant one-tower
+  62,367,776  the same, weights without biases ("62.37 M")
+  62,369,155  a common slip: 62,367,776 + 1,376 biases of the convolutions + 3, one for each fully connected layer instead of 9,192
+  650,000     neurons: 659,272 convolutional and fully connected outputs; Figure 2's own list begins with 253,440, a slip for 290,400"""
+
+
+def summary(net, out=None):
+    """Print shapes, parameters, multiply-adds and memory of each layer, and what the towers exchange."""
+    rows, stage = describe(net), 0
+    towers = max(row["towers"] for row in rows)
+    print(f"{net.variant}: {towers} tower{'s' * (towers > 1)}, images {net.image_size} x {net.image_size} x 3", file=out)
+    print(f"{'layer':8s} {'output, one tower':>18s} {'parameters':>12s} {'MACs/image':>14s} {'kB/image':>9s}", file=out)
+    for i, row in enumerate(rows):
+        if row["stage"] > stage:
+            stage, before = row["stage"], rows[i - 1]
+            if before["towers"] > 1:
+                print(f"  exchange: each tower sends {before['memory'] // before['towers']:,} bytes/image", file=out)
+        shape = " x ".join(map(str, row["shape"]))
+        numbers = [f"{row[key]:,}" if row[key] else "" for key in ("parameters", "macs")]
+        print(f"{row['name']:8s} {shape:>18s} {numbers[0]:>12s} {numbers[1]:>14s} {row['memory'] / 1e3:9,.1f}", file=out)
+    parameters, macs, memory = (sum(row[key] for row in rows) for key in ("parameters", "macs", "memory"))
+    biases = sum(p.value.size for p in net.parameters() if p.name.endswith(".b"))
+    print(f"{'total':8s} {'':>18s} {parameters:12,} {macs:14,} {memory / 1e3:9,.1f}", file=out)
+    neurons = sum(row["memory"] // 4 for row in rows if isinstance(row["layer"], (Conv2d, Linear)))
+    print(
+        f"{parameters - biases:,} weights and {biases:,} biases; {neurons:,} neurons; all layers above with both towers together", file=out
+    )
+    if towers > 1:
+        sends = sum(row["memory"] // row["towers"] for row, after in zip(rows, rows[1:], strict=False) if after["stage"] > row["stage"])
+        print(
+            f"exchanged: {sends:,} bytes/image from each tower forward, as much backward, and {rows[-1]['memory'] // 2:,} of logits",
+            file=out,
+        )
+    print("Memory is that of the float32 outputs; a training step keeps most of them and as many gradients for a moment.", file=out)
+    print(CIRCULATING, file=out)
+
+
+# ---- the command line
+
+DEFAULTS = {  # of a training run, by variant
+    "small": {"epochs": 12, "batch_size": 64, "lr": 0.01, "schedule": "steps"},
+    "paper": {"epochs": 90, "batch_size": 128, "lr": 0.01, "schedule": "plateau"},
+}
+KEPT = ("variant", "init", "seed", "data", "synthetic", "batch_size", "lr", "momentum", "weight_decay", "schedule", "augment")
+
+
+class UsageError(Exception):
+    """Something the user can put right, in one sentence."""
+
+
+class Parser(argparse.ArgumentParser):
+    def error(self, message):
+        raise UsageError(f"{message[:1].upper()}{message[1:]}; `{self.prog} --help` shows what there is.")
+
+
+def at_least(low, kind, what):
+    """An argparse type: a finite number of at least `low`."""
+
+    def number(text):
+        try:
+            value = kind(text)
+        except ValueError:
+            value = None
+        if value is None or not low <= value < float("inf"):
+            raise argparse.ArgumentTypeError(f"{text!r} is not {what}")
+        return value
+
+    return number
+
+
+WHOLE = at_least(1, int, "a whole number of at least 1")
+NATURAL = at_least(0, int, "a whole number of at least 0")
+RATE = at_least(0.0, float, "a number of at least 0")
+
+
+def command_line():
+    parser = Parser(prog="alexnet.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    words = parser.add_subparsers(dest="word", metavar="WORD", parser_class=Parser)
+
+    def word(name, help):
+        return words.add_parser(name, help=help, description=help)
+
+    def network(p, default=None):
+        p.add_argument("--variant", choices=list(WIDTHS), default=default, help="which network (default: small)")
+        p.add_argument("--device", default=None, metavar="D", help="cpu, or cpu,cpu for the two towers side by side (default: cpu)")
+        p.add_argument("--seed", type=NATURAL, default=None, help="of weights, order, augmentation and dropout (default: 0)")
+        p.add_argument("--init", choices=list(PRESETS), default=None, help="starting weights (default: 2012)")
+
+    data_help = "fashion-mnist (embedded, the default), fashion-mnist:DIR, cifar10:DIR, or a folder with train/<class>/* and val/<class>/*"
+
+    p = word("train", "train a network (the default word)")
+    network(p)
+    p.add_argument("--data", metavar="DATA", help=data_help)
+    p.add_argument("--synthetic", action="store_true", default=None, help="random images made up on the spot instead of --data")
+    p.add_argument("--skip-bad", action="store_true", help="leave out images that cannot be decoded")
+    p.add_argument("--epochs", type=WHOLE, help="how many passes over the images (default: 12 for small, else 90)")
+    p.add_argument("--batch-size", type=WHOLE, help="images in a step (default: 64 for small, else 128)")
+    p.add_argument("--lr", type=RATE, help="learning rate (default: 0.01)")
+    p.add_argument("--momentum", type=RATE, help="(default: 0.9)")
+    p.add_argument("--weight-decay", type=RATE, help="(default: 0.0005)")
+    p.add_argument(
+        "--schedule",
+        choices=["plateau", "steps", "constant"],
+        help="lr divided by 10 when the validation error stalls, three times (plateau, the paper's; default but for small); "
+        "after 3/4 and 11/12 of the epochs (steps; default for small); or never",
+    )
+    p.add_argument("--no-augment", dest="augment", action="store_false", default=None, help="no random crops and flips")
+    p.add_argument("--workers", type=WHOLE, default=1, help="threads that prepare batches (default: 1)")
+    p.add_argument("--resume", metavar="RUN", help="go on with a checkpoint or its run folder")
+    p.add_argument("--output", metavar="DIR", help="run folder (default: a new one in runs/)")
+
+    p = word("evaluate", "loss, top-1 and top-5 error of checkpoints; several are an ensemble, whose probabilities are averaged")
+    p.add_argument("--checkpoint", nargs="+", required=True, metavar="RUN", help="checkpoints or run folders")
+    p.add_argument("--data", metavar="DATA", help="(default: the data of the checkpoint)")
+    p.add_argument("--device", default="cpu", metavar="D")
+    p.add_argument("--batch-size", type=WHOLE, default=128)
+    p.add_argument("--skip-bad", action="store_true", help="leave out images that cannot be decoded")
+
+    p = word("predict", "the most probable classes of image files")
+    p.add_argument("--checkpoint", required=True, metavar="RUN", help="a checkpoint or its run folder")
+    p.add_argument("images", nargs="+", metavar="IMAGE")
+    p.add_argument("--device", default="cpu", metavar="D")
+    p.add_argument("--top", type=WHOLE, default=5, help="how many classes to show (default: 5)")
+
+    p = word("summary", "shapes, parameters, multiply-adds, memory, and what towers exchange")
+    network(p, "paper")
+    p.add_argument("--classes", type=at_least(2, int, "a whole number of at least 2"), default=1000)
+
+    p = word("benchmark", "one training step, layer by layer")
+    network(p, "paper")
+    p.add_argument("--batch-size", type=WHOLE, default=64)
+    p.add_argument("--steps", type=WHOLE, default=7, help="timed steps, after one to warm up (default: 7)")
+    p.add_argument("--classes", type=at_least(2, int, "a whole number of at least 2"), default=1000)
+    p.add_argument("--against", choices=["torch"], help="the same network in PyTorch, steps in turn")
+    return parser
+
+
+def make_network(options, num_classes, **more):
+    """The network that the options ask for. Raises UsageError for what does not exist."""
+    try:
+        return AlexNet(
+            options.get("variant") or "small",
+            options.get("device") or "cpu",
+            num_classes,
+            options.get("init") or "2012",
+            options.get("seed") or 0,
+        )
+    except ValueError as error:
+        raise UsageError(f"{str(error)[:1].upper()}{str(error)[1:]}.") from None
+
+
+def load_data(config, skip_bad=False):
+    size = 224 if config["variant"] != "small" else 28
+    if config.get("synthetic"):
+        return data.synthetic(size if size > 28 else 32, 10, 512 if size > 28 else 4096, config["seed"])
+    spec = config["data"]
+    return data.load(spec, size=32 if size == 28 else size, skip_bad=skip_bad)
+
+
+def image_size(config, dataset):
+    """What the network is fed: 224 pixels, or for `small` the images as they are."""
+    if config["variant"] != "small":
+        return 224
+    size = min(32, min(dataset.train_images[0].shape[:2]))
+    if size < 28:
+        raise UsageError(f"The images of {dataset.name} have {size} pixels; the variant small needs at least 28.")
+    return size
+
+
+def train_command(arguments):
+    checkpoint = None
+    asked = {key: getattr(arguments, key) for key in KEPT}
+    if arguments.resume:
+        checkpoint = training.load_checkpoint(arguments.resume)
+        config = dict(checkpoint.metadata["config"])
+        for key, value in asked.items():
+            if value is not None and value != config[key]:
+                flag = "--" + key.replace("_", "-")
+                raise UsageError(f"The run was made with {flag} {config[key]}, so it cannot go on with {value}; leave {flag} out.")
+        config["epochs"] = arguments.epochs or config["epochs"]
+        config["device"] = arguments.device or config["device"]
+        folder = Path(arguments.resume)
+        output = Path(arguments.output or (folder if folder.is_dir() else folder.parent))
+    else:
+        config = {key: value for key, value in asked.items() if value is not None}
+        config.setdefault("variant", "small")
+        defaults = DEFAULTS.get(config["variant"], DEFAULTS["paper"])
+        for key, value in {
+            **defaults,
+            "init": "2012",
+            "seed": 0,
+            "data": "fashion-mnist",
+            "synthetic": False,
+            "momentum": 0.9,
+            "weight_decay": 5e-4,
+            "augment": True,
+        }.items():
+            config.setdefault(key, value)
+        config["epochs"] = arguments.epochs or defaults["epochs"]
+        config["device"] = arguments.device or "cpu"
+        output = None
+    if config["momentum"] >= 1:
+        raise UsageError(f"--momentum must be below 1, not {config['momentum']}.")
+
+    try:
+        devices = device.parse(config["device"])
+    except ValueError as error:
+        raise UsageError(f"{str(error)[:1].upper()}{str(error)[1:]}.") from None
+    del devices
+    dataset = load_data(config, arguments.skip_bad)
+    if checkpoint is not None and tuple(config["classes"]) != tuple(dataset.classes):
+        raise UsageError(
+            f"The checkpoint knows {len(config['classes'])} classes ({config['classes'][0]}, ...), "
+            f"but the data has {len(dataset.classes)} ({dataset.classes[0]}, ...)."
+        )
+    if output is None:
+        output = new_folder(arguments.output, f"{config['variant']}-{dataset.name}")
+    config["classes"], config["num_classes"] = list(dataset.classes), len(dataset.classes)
+    net = make_network(config, len(dataset.classes))
+    size = image_size(config, dataset)
+    mean = data.mean_image(dataset.train_images) if checkpoint is None else checkpoint.mean
+    common = {"mean": mean, "size": size, "seed": config["seed"], "workers": arguments.workers, "scale": net.input_scale}
+    train_loader = data.Loader(
+        dataset.train_images, dataset.train_labels, config["batch_size"], shuffle=True, augment=config["augment"], **common
+    )
+    val_loader = data.Loader(dataset.val_images, dataset.val_labels, 2 * config["batch_size"], **common)
+    optimizer = SGD(net.parameters(), config["lr"], config["momentum"], config["weight_decay"])
+    print(
+        f"{config['variant']} on {dataset.name}: {len(dataset.train_labels):,} images to train, {len(dataset.val_labels):,} to validate, "
+        f"{len(dataset.classes)} classes; {net.num_parameters():,} parameters on {config['device']}; into {output}",
+        file=sys.stderr,
+    )
+    try:
+        training.train(
+            net,
+            SoftmaxCrossEntropy(),
+            optimizer,
+            schedule(config),
+            train_loader,
+            val_loader,
+            epochs=config["epochs"],
+            output=output,
+            config=config,
+            checkpoint=checkpoint,
+            mean=mean,
+        )
+    except training.Interrupted as stop:
+        print(f"{stop}\nTo go on: python alexnet.py --resume {output}", file=sys.stderr)
+        return 130
+    print(f"The run is in {output}: curves.png, filters.png, history.csv, checkpoint.safetensors", file=sys.stderr)
+    return 0
+
+
+def schedule(config):
+    """The learning-rate rule a run asks for."""
+    if config["schedule"] == "plateau":
+        return Plateau(config["lr"])
+    if config["schedule"] == "steps":
+        epochs = config["epochs"]
+        return ByEpoch(config["lr"], [max(1, epochs * 3 // 4), max(1, epochs * 11 // 12)])
+    return Constant(config["lr"])
+
+
+def new_folder(asked, name):
+    """The folder of a new run. Raises UsageError if the one asked for holds a run already: none is ever overwritten."""
+    if asked:
+        if (Path(asked) / training.CHECKPOINT).exists():
+            raise UsageError(f"{asked} holds a run already: go on with it by --resume {asked}, or name another --output.")
+        return Path(asked)
+    folder, n = Path("runs") / name, 1
+    while folder.exists():
+        n += 1
+        folder = Path("runs") / f"{name}-{n}"
+    return folder
+
+
+def load_network(path, on):
+    """The network of a checkpoint, in test mode, and the checkpoint."""
+    checkpoint = training.load_checkpoint(path)
+    config = checkpoint.metadata["config"]
+    net = make_network({**config, "device": on}, config["num_classes"])
+    training.restore(checkpoint, net)
+    return net.eval(), checkpoint
+
+
+def softmax(logits):
+    e = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return e / e.sum(axis=1, keepdims=True)
+
+
+class Ensemble:
+    """Networks whose probabilities are averaged; forward gives the logarithm of the mean, whose softmax it is."""
+
+    def __init__(self, nets):
+        self.nets = nets
+
+    def eval(self):
+        return self
+
+    def forward(self, x):
+        return np.log(np.mean([softmax(net.forward(x)) for net in self.nets], axis=0) + np.float32(1e-30))
+
+
+def evaluate_command(arguments):
+    loaded = [load_network(path, arguments.device) for path in arguments.checkpoint]
+    config, mean = loaded[0][1].metadata["config"], loaded[0][1].mean
+    for path, (_, checkpoint) in zip(arguments.checkpoint, loaded, strict=True):
+        other = checkpoint.metadata["config"]
+        if other["classes"] != config["classes"]:
+            raise UsageError(
+                f"{path} knows {other['num_classes']} classes, but {arguments.checkpoint[0]} knows {config['num_classes']}: "
+                "an ensemble needs the same."
+            )
+        if not np.array_equal(checkpoint.mean, mean) or other["init"] != config["init"] and "he" in (other["init"], config["init"]):
+            raise UsageError(f"{path} was trained on other data than {arguments.checkpoint[0]}: its mean image differs.")
+    if arguments.data:
+        config = {**config, "data": arguments.data, "synthetic": False}
+    dataset = load_data(config, arguments.skip_bad)
+    if list(dataset.classes) != list(config["classes"]):
+        raise UsageError(f"The checkpoint knows {len(config['classes'])} classes, but {dataset.name} has {len(dataset.classes)} others.")
+    net = loaded[0][0]
+    loader = data.Loader(
+        dataset.val_images,
+        dataset.val_labels,
+        arguments.batch_size,
+        mean=mean,
+        size=image_size(config, dataset),
+        scale=net.input_scale,
+    )
+    chosen = net if len(loaded) == 1 else Ensemble([net for net, _ in loaded])
+    value, top1, top5 = training.evaluate(chosen, SoftmaxCrossEntropy(), loader.batches(0))
+    print(f"{dataset.name}, {len(dataset.val_labels):,} images: loss {value:.4f}, top-1 error {top1:.2%}, top-5 error {top5:.2%}")
+    return 0
+
+
+def predict_command(arguments):
+    net, checkpoint = load_network(arguments.checkpoint, arguments.device)
+    classes, mean = checkpoint.metadata["config"]["classes"], checkpoint.mean
+    images = [data.read_image(path) for path in arguments.images]
+    for path, image in zip(arguments.images, images, strict=True):
+        height, width = mean.shape[:2]
+        if net.variant != "small":
+            height = width = 224
+        top, left = (mean.shape[0] - height) // 2, (mean.shape[1] - width) // 2
+        x = data.fit(image, height, width) - mean[top : top + height, left : left + width]
+        probabilities = softmax(net.forward((x * np.float32(net.input_scale))[None].astype(np.float32)))[0]
+        print(path)
+        for i in np.argsort(-probabilities, kind="stable")[: arguments.top]:
+            print(f"  {probabilities[i]:6.1%}  {classes[i]}")
+    return 0
+
+
+def summary_command(arguments):
+    summary(make_network(vars(arguments), arguments.classes))
+    return 0
+
+
+def benchmark_command(arguments):
+    from minigrad.benchmark import benchmark
+
+    net = make_network(vars(arguments), arguments.classes)
+    make = partial(AlexNet, net.variant, arguments.device or "cpu", arguments.classes, net.init, net.seed)
+    macs = macs_by_layer(net)
+    del net
+    try:
+        benchmark(make, batch_size=arguments.batch_size, steps=arguments.steps, against=arguments.against, macs=macs)
+    except ImportError as error:
+        raise UsageError(f"--against torch needs PyTorch, which is not installed here ({error}): pip install torch.") from None
+    return 0
+
+
+COMMANDS = {
+    "train": train_command,
+    "evaluate": evaluate_command,
+    "predict": predict_command,
+    "summary": summary_command,
+    "benchmark": benchmark_command,
+}
+
+
+def main(argv=None):
+    """Run the command line; returns the exit code: 0, 2 for what the user can put right, 130 after Ctrl-C."""
+    argv = sys.argv[1:] if argv is None else list(argv)
+    if not argv or (argv[0] not in COMMANDS and argv[0] not in ("-h", "--help")):
+        argv = ["train", *argv]
+    try:
+        arguments = command_line().parse_args(argv)
+        return COMMANDS[arguments.word](arguments)
+    except (UsageError, data.DataError, training.TrainingError) as error:
+        print(f"alexnet.py: {error}", file=sys.stderr)
+        return 2
+    except MemoryError as error:
+        print(f"alexnet.py: There is not enough memory ({error}): a smaller --batch-size needs less.", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -424,7 +424,7 @@ def train(
                     results = evaluate(net, loss, signals.watch(loaded), bar)
                 seconds = position.tally.seconds + time.perf_counter() - started
                 row = _row(position, optimizer.lr, results, seconds)
-                _demand_finite(row["val_loss"], "validation loss", position, optimizer.lr)
+                _demand_finite(row["val_loss"], f"validation loss of epoch {row['epoch']}", optimizer.lr)
                 position.rows.append(row)
                 schedule.epoch_ended(row["val_top1_error"])
                 position.epoch, position.batch, position.tally = position.epoch + 1, 0, Tally()
@@ -462,7 +462,7 @@ def _train_epoch(net, loss, optimizer, batches, position, save, checkpoint_every
     for x, labels in batches:
         logits = net.forward(x)
         value = loss.forward(logits, labels)
-        _demand_finite(value, "loss", position, optimizer.lr)
+        _demand_finite(value, f"loss of batch {position.batch + 1} of epoch {position.epoch + 1}", optimizer.lr)
         net.backward(loss.backward())
         optimizer.step()
         tally.add(value, logits, labels)
@@ -488,12 +488,9 @@ def _diagnosed(batches, net, init, out):
         yield x, labels
 
 
-def _demand_finite(value, what, position, lr):
-    if not math.isfinite(value):
-        raise TrainingError(
-            f"The {what} is {value} after {position.batch} batches of epoch {position.epoch + 1} with lr {lr:g}: "
-            f"try a smaller --lr, such as {lr / 10:g}, or another --init; the last checkpoint is untouched."
-        )
+def _demand_finite(loss, what, lr):
+    if not math.isfinite(loss):
+        raise TrainingError(f"The {what} is {loss} with lr {lr:g}: try a smaller --lr, such as {lr / 10:g}, or another --init.")
 
 
 def _row(position, lr, results, seconds):

@@ -8,7 +8,7 @@ import numpy as np
 from minigrad.device import CPU
 
 TASKS = 16  # a batch is cut into so many tasks at most, whatever the number of threads: sums are the same on every machine
-SLAB = 1 << 20  # bytes of the largest image a slab may hold, so that a slab stays in cache
+SLAB = 1 << 20  # bytes of the largest array between layers, so that a slab stays in cache, and is worth handing to a thread
 
 
 class Parameter:
@@ -146,9 +146,10 @@ class Call:
 def cut(N, bytes_per_image):
     """The tasks of a batch of N images: a list of lists of slices, each slice a slab."""
     per_slab = max(1, SLAB // max(1, bytes_per_image))
-    edges = [N * t // TASKS for t in range(TASKS + 1)] if N > TASKS else list(range(N + 1))
+    per_task = max(per_slab, -(-N // TASKS))
     return [
-        [slice(i, min(i + per_slab, stop)) for i in range(start, stop, per_slab)] for start, stop in zip(edges[:-1], edges[1:], strict=True)
+        [slice(i, min(i + per_slab, start + per_task, N)) for i in range(start, min(start + per_task, N), per_slab)]
+        for start in range(0, N, per_task)
     ]
 
 
@@ -216,5 +217,5 @@ def backward_slabs(layers, dy):
             for part in parts[1:]:
                 total += part[i][j]
             value = getattr(layer, name)
-            setattr(layer, "d" + name, total.reshape(value.shape).astype(value.dtype, copy=False))
+            setattr(layer, "d" + name, np.ascontiguousarray(total.reshape(value.shape), value.dtype))
     return dx

@@ -84,7 +84,7 @@ class Conv2d(ImageLayer):
     def output_shape(self, shape):
         if len(shape) != 4 or shape[3] != self.in_channels:
             raise ValueError(f"Conv2d: expects images (N, H, W, {self.in_channels}), but x has shape {tuple(shape)}")
-        (N, H, W, C), (top, bottom, left, right), K = shape, self.padding, self.kernel_size
+        (N, H, W, _), (top, bottom, left, right), K = shape, self.padding, self.kernel_size
         if H + top + bottom < K or W + left + right < K:
             raise ValueError(f"Conv2d: a {K}x{K} kernel does not fit into {H}x{W} pixels with padding {self.padding}")
         OH, OW = output_size(H, K, self.stride, top, bottom), output_size(W, K, self.stride, left, right)
@@ -102,13 +102,29 @@ class Conv2d(ImageLayer):
         return y.reshape(self.output_shape(x.shape)), x
 
     def backward_slab(self, dy, x):
+        d = np.ascontiguousarray(dy)
+        db = d.reshape(-1, self.out_channels).sum(axis=0)
+        if self.input_gradient and self.stride == 1 and max(self.padding) < self.kernel_size:
+            dx, dW = self.from_patches_of_dy(d, x)
+            return dx, (dW, db)
         patches = im2col(x, self.kernel_size, self.stride, self.padding)
-        d = np.ascontiguousarray(dy).reshape(-1, self.out_channels)
-        W = self.matrix(x.dtype)
+        d, W = d.reshape(-1, self.out_channels), self.matrix(x.dtype)
         dW = memory.empty(W.shape, x.dtype)
         np.matmul(patches.T, d, out=dW)
-        gradients = dW, d.sum(axis=0)
         if not self.input_gradient:
-            return None, gradients
+            return None, (dW, db)
         np.matmul(d, W.T, out=patches)  # the patches are spent; their memory takes their gradient
-        return col2im(patches, x.shape, self.kernel_size, self.stride, self.padding), gradients
+        return col2im(patches, x.shape, self.kernel_size, self.stride, self.padding), (dW, db)
+
+    def from_patches_of_dy(self, dy, x):
+        """dx and dW with stride 1, where the pixels that a weight saw and the outputs that it made lie equally far apart everywhere.
+
+        x[h, w] met W[i, j] on the way to y[h + top - i, w + left - j]. So dx is a convolution of dy with the kernel turned
+        by 180 degrees, and the same patches of dy give dW: one im2col in place of im2col and the far slower col2im."""
+        K, (C, CO) = self.kernel_size, self.W.shape[2:]
+        patches = im2col(dy, K, 1, [K - 1 - side for side in self.padding])  # a row for each pixel of x
+        turned = self.W[::-1, ::-1].transpose(0, 1, 3, 2).reshape(-1, C).astype(x.dtype, copy=False)  # (K * K * CO, C)
+        dx, dW = memory.empty(x.shape, x.dtype), memory.empty((C, K * K * CO), x.dtype)
+        np.matmul(patches, turned, out=dx.reshape(-1, C))
+        np.matmul(np.ascontiguousarray(x).reshape(-1, C).T, patches, out=dW)
+        return dx, dW.reshape(C, K, K, CO)[:, ::-1, ::-1].transpose(1, 2, 0, 3)

@@ -1,7 +1,6 @@
 """Layers in a row: the output of one is the input of the next."""
 
 from collections import OrderedDict
-from itertools import groupby
 
 from minigrad.layers.base import ImageLayer, Layer, backward_slabs, forward_slabs
 
@@ -72,9 +71,14 @@ class Sequential(Layer):
         return shape
 
     def runs(self):
-        """Neighbouring image layers together, each other layer alone."""
-        for together, layers in groupby(self.layers.values(), lambda layer: isinstance(layer, ImageLayer)):
-            yield from [list(layers)] if together else ([layer] for layer in layers)
+        """Neighbouring image layers together, each other layer alone: a list of lists."""
+        runs = []
+        for layer in self.layers.values():
+            if runs and isinstance(layer, ImageLayer) and isinstance(runs[-1][-1], ImageLayer):
+                runs[-1].append(layer)
+            else:
+                runs.append([layer])
+        return runs
 
     def forward(self, x):
         x = self.check(x)
@@ -89,7 +93,7 @@ class Sequential(Layer):
         return x
 
     def backward(self, dy):
-        for run in reversed(list(self.runs())):
+        for run in reversed(self.runs()):
             try:
                 dy = backward_slabs(run, dy) if isinstance(run[0], ImageLayer) else run[0].backward(dy)
             except (TypeError, ValueError, RuntimeError) as error:

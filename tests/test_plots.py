@@ -1,0 +1,101 @@
+"""The figures are written whole, and show what they are given."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from minigrad import plots
+
+
+def rows(epochs):
+    errors = {f"{s}_top{k}_error": 0.9 / k for s in ("train", "val") for k in (1, 5)}
+    return [
+        {"epoch": e + 1, "lr": 0.01 if e < 2 else 0.001, "train_loss": 2.5 / (e + 1), "val_loss": 2.6 / (e + 1)} | errors
+        for e in range(epochs)
+    ]
+
+
+def pixels(path):
+    with Image.open(path) as image:
+        return np.asarray(image.convert("RGB"))
+
+
+def colour(text):
+    return [int(text[i : i + 2], 16) for i in (1, 3, 5)]
+
+
+@pytest.mark.parametrize("epochs", [1, 3, 41])
+def test_curves_draw_both_colours_in_both_panels(tmp_path, epochs):
+    path = tmp_path / "curves.png"
+    plots.curves(rows(epochs), path)
+    image = pixels(path)
+    left, right = np.array_split(image, 2, axis=1)
+    for panel in (left, right):
+        for wanted in (plots.BLUE, plots.ORANGE):
+            assert (panel == colour(wanted)).all(axis=-1).sum() > 10
+    assert [p.name for p in tmp_path.iterdir()] == ["curves.png"]
+
+
+def test_curves_take_the_strings_of_a_csv_file(tmp_path):
+    text = [{name: str(value) for name, value in row.items()} for row in rows(3)]
+    plots.curves(rows(3), tmp_path / "numbers.png")
+    plots.curves(text, tmp_path / "strings.png")
+    assert (pixels(tmp_path / "numbers.png") == pixels(tmp_path / "strings.png")).all()
+
+
+def test_a_change_of_the_learning_rate_is_marked(tmp_path):
+    same = [row | {"lr": 0.01} for row in rows(4)]
+    plots.curves(rows(4), tmp_path / "marked.png")
+    plots.curves(same, tmp_path / "plain.png")
+    assert (pixels(tmp_path / "marked.png") != pixels(tmp_path / "plain.png")).any()
+
+
+def test_curves_survive_a_loss_of_zero(tmp_path):
+    zero = [{name: 0.0 for name in row} | {"epoch": 1} for row in rows(1)]
+    plots.curves(zero, tmp_path / "curves.png")
+    assert pixels(tmp_path / "curves.png").std() > 0
+
+
+def test_labels_keep_their_distance_and_their_order():
+    heights = plots._apart([1.0, 1.1, 1.2, 5.0], 1.0)
+    assert np.diff(heights) == pytest.approx([1.0, 1.0, 2.9])
+    assert heights[1] == pytest.approx(1.1)
+    assert plots._apart([0.0, 2.0], 1.0) == [0.0, 2.0]
+
+
+@pytest.mark.parametrize("k, n", [(11, 48), (5, 17), (3, 5)])
+def test_every_weight_of_a_filter_is_a_square_of_whole_pixels(tmp_path, k, n):
+    rng = np.random.default_rng(k)
+    kernels = [rng.normal(size=(k, k, 3, n)).astype(np.float32) for _ in range(2)]
+    path = tmp_path / "filters.png"
+    plots.filters(kernels, path)
+    image = pixels(path).astype(float)
+    scale = round(64 / k)
+    columns = 16 if n >= 16 else 8
+    rows = -(-n // columns)
+    low, high = min(W.min() for W in kernels), max(W.max() for W in kernels)
+    block, pitch = rows * (k * scale + 4) - 4, k * scale + 4
+    assert image.shape[0] == 2 * (block + 30) + 16
+    for tower, W in enumerate(kernels):
+        for i in (0, n // 2, n - 1):
+            top, left = 30 + tower * (block + 30) + i // columns * pitch, 16 + i % columns * pitch
+            shown = image[top : top + k * scale, left : left + k * scale]
+            wanted = (255 * (W[..., i] - low) / (high - low)).repeat(scale, 0).repeat(scale, 1)
+            assert np.abs(shown - wanted).max() <= 1
+
+
+def test_one_tower_of_equal_weights_is_drawn(tmp_path):
+    plots.filters([np.full((3, 3, 3, 2), 0.5)], tmp_path / "filters.png")
+    assert pixels(tmp_path / "filters.png").std() > 0
+
+
+def test_a_figure_that_fails_leaves_the_old_one(tmp_path):
+    path = tmp_path / "old.png"
+    path.write_bytes(b"old")
+    with pytest.raises(RuntimeError, match="half way"):
+        with plots.replacing(path) as temporary:
+            with open(temporary, "wb") as file:
+                file.write(b"new")
+            raise RuntimeError("half way")
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
