@@ -51,7 +51,7 @@ WIDTHS = {
     "one-tower": ((96, 256, 384, 384, 256), 1),
     "owt": ((64, 192, 384, 256, 256), 1),
     "half": ((48, 128, 192, 192, 256), 1),
-    "small": ((32, 64, 96, 96, 64), 2),
+    "small": ((64, 96, 128, 128, 128), 2),
 }
 
 
@@ -181,7 +181,7 @@ class AlexNet(Layer):
         if variant == "owt":
             stages = owt_stages(widths, num_classes, make)
         elif variant == "small":
-            stages = paper_stages(widths, towers, num_classes, make, (5, 1, 2), pixels_left=3, hidden=512)
+            stages = paper_stages(widths, towers, num_classes, make, (5, 2, 2), pixels_left=1, hidden=512)
         else:
             stages = paper_stages(widths, towers, num_classes, make, (11, 4, OVERHANG), pixels_left=6, hidden=4096)
         for tower in stages[0]:

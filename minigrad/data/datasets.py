@@ -1,295 +1,362 @@
-"""Data sets: labelled images to train on, and others to validate with.
-
-Every file is checked before it is believed; what is wrong with it is a `DataError` of one sentence that names it."""
+"""Data sets: the embedded Fashion-MNIST, the files of Fashion-MNIST and CIFAR-10, folders of photographs, made-up images."""
 
 import gzip
+import io
 import os
 import pickle
+import sys
+import zlib
+from contextlib import closing
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 
-FASHION_CLASSES = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
-IDX_FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
-CIFAR_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
-CIFAR_RECORD = 1 + 3 * 32 * 32  # bytes: the label, then a plane of 32 x 32 for red, green and blue
+from minigrad.data.ahead import ahead
+from minigrad.data.images import DataError, Folder, open_image, read_image
+
+FASHION_MNIST = "T-shirt/top Trouser Pullover Dress Coat Sandal Shirt Sneaker Bag".split() + ["Ankle boot"]
+CIFAR10 = "airplane automobile bird cat deer dog frog horse ship truck".split()
+RECORD = 1 + 3 * 32 * 32  # bytes of a CIFAR-10 image: its label, then its red, green and blue values
+GLANCES = 50_000  # of so many files the headers are looked at on loading; of more it takes minutes
 
 
-class DataError(ValueError):
-    """What is wrong with a data set or an image, and what would have been right, in one sentence."""
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Dataset:
-    """train_images, val_images: uint8 (N, H, W, C), C 1 or 3, or a `Folder`; the labels: int64 (N,), indices into `classes`."""
+    """Images to train and to validate with.
+
+    name           short, fit for a file name
+    *_images       uint8 (N, H, W, C), C 1 or 3; or a `Folder`: a lazy sequence of uint8 (H, W, 3)
+    *_labels       int64 (N,), from 0 to len(classes) - 1
+    classes        tuple of str"""
 
     name: str
-    train_images: "np.ndarray | Folder"
+    train_images: np.ndarray | Folder
     train_labels: np.ndarray
-    val_images: "np.ndarray | Folder"
+    val_images: np.ndarray | Folder
     val_labels: np.ndarray
     classes: tuple
 
-    def __post_init__(self):
-        for part in ("train", "val"):
-            images, labels = getattr(self, f"{part}_images"), getattr(self, f"{part}_labels")
-            if len(images) == 0:
-                raise DataError(f"{self.name} has no {'training' if part == 'train' else 'validation'} images; at least one is needed.")
-            if len(images) != len(labels):
-                raise DataError(f"{self.name} has {len(images)} {part} images but {len(labels)} labels; there must be one for each.")
-            wrong = (labels < 0) | (labels >= len(self.classes))
-            if wrong.any():
-                i = int(wrong.argmax())
-                raise DataError(
-                    f"Label {labels[i]} of {part} image {i} of {self.name} is not one of the classes 0 to {len(self.classes) - 1}."
-                )
-
 
 def load(spec=None, *, size=28, skip_bad=False):
-    """The data set of a description: None or "fashion-mnist" (embedded), "fashion-mnist:DIR" (IDX files), "cifar10:DIR" (the binary or
-    the python archive, unpacked), or a folder with train/<class>/* and val/<class>/*.
+    """The data set that `spec` names; test images serve as validation images.
 
-    size: pixels that a network wants; images of a folder are prepared for it (see `Folder`). skip_bad: leave out images of a folder that
-    cannot be decoded instead of raising DataError."""
-    if spec in (None, "fashion-mnist"):
-        with np.load(Path(__file__).with_name("fashion_mnist.npz"), allow_pickle=False) as file:
-            x, y, x_val, y_val = (file[name] for name in ("x_train", "y_train", "x_test", "y_test"))
-        return Dataset("fashion-mnist", x[..., None], y.astype(np.int64), x_val[..., None], y_val.astype(np.int64), FASHION_CLASSES)
-    kind, colon, folder = spec.partition(":")
-    if colon and kind in ("fashion-mnist", "cifar10"):
-        return {"fashion-mnist": fashion_mnist, "cifar10": cifar10}[kind](existing(folder))
-    return class_folders(existing(spec), size, skip_bad)
+    None, "fashion-mnist"   the embedded part: 10,000 + 2,000 images, 28 x 28 grey
+    "fashion-mnist:DIR"     the four IDX files, plain or .gz (MNIST's own have the same format)
+    "cifar10:DIR"           the official archive, binary or Python version, unpacked
+    DIR                     DIR/train/<class>/* and DIR/val/<class>/*: image files, decoded on demand
+
+    The photographs of a folder get `size` pixels, or, from 64 on, size * 256 / 224: what random crops of `size` are cut
+    from. With skip_bad every file of a folder is decoded once on loading and what fails is left out and listed on stderr.
+    Raises DataError with one sentence for anything that is missing or broken."""
+    spec = "fashion-mnist" if spec is None else os.fspath(spec)
+    if spec == "fashion-mnist":
+        return _embedded()
+    for prefix, read in (("fashion-mnist:", _fashion_mnist), ("cifar10:", _cifar10)):
+        if spec.startswith(prefix):
+            return read(_existing(Path(spec.removeprefix(prefix))))
+    return _folders(_existing(Path(spec)), round(size * 256 / 224) if size >= 64 else size, skip_bad)
 
 
-def existing(folder):
-    folder = Path(folder)
+def synthetic(size, classes, count, seed):
+    """`count` made-up training images and a quarter as many for validation, uint8 (size, size, 3).
+
+    Each class has a colour and a coarse pattern of its own, half hidden under noise. Raises DataError for numbers below 1,
+    or a seed below 0."""
+    for name, value, least in (("size", size, 1), ("classes", classes, 1), ("count", count, 1), ("seed", seed, 0)):
+        if value < least:
+            raise DataError(f"synthetic: {name} must be at least {least}, not {value}.")
+    rng = np.random.default_rng(seed)
+    coarse = rng.integers(0, 64, (classes, 1, 1, 3), np.uint8) + rng.integers(0, 64, (classes, 4, 4, 3), np.uint8)
+    cell = np.arange(size) * 4 // size
+    patterns = coarse[:, cell[:, None], cell]
+
+    def make(N):
+        labels = rng.integers(0, classes, N)
+        images = rng.integers(0, 128, (N, size, size, 3), np.uint8)
+        for image, label in zip(images, labels, strict=True):
+            image += patterns[label]
+        return images, labels
+
+    return Dataset("synthetic", *make(count), *make(max(1, count // 4)), tuple(f"class {i}" for i in range(classes)))
+
+
+def _existing(folder):
     if not folder.is_dir():
-        raise DataError(f"There is no data folder {folder}; --data takes fashion-mnist, fashion-mnist:DIR, cifar10:DIR or DIR.")
-    if not any(folder.iterdir()):
-        raise DataError(f"The data folder {folder} is empty.")
+        kinds = "fashion-mnist, fashion-mnist:DIR, cifar10:DIR or a folder with train/<class>/* and val/<class>/*"
+        raise DataError(f"{folder} is not a folder; data are {kinds}.")
     return folder
+
+
+def _embedded():
+    with np.load(Path(__file__).with_name("fashion_mnist.npz"), allow_pickle=False) as file:
+        arrays = file["x_train"][..., None], file["y_train"], file["x_test"][..., None], file["y_test"]
+    return _dataset("fashion-mnist", *arrays, FASHION_MNIST)
+
+
+def _dataset(name, train_images, train_labels, val_images, val_labels, classes):
+    return Dataset(name, train_images, train_labels.astype(np.int64), val_images, val_labels.astype(np.int64), tuple(classes))
+
+
+def _read(path):
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}.") from None
 
 
 # ---- Fashion-MNIST
 
 
-def fashion_mnist(folder):
-    """The four IDX files of Fashion-MNIST (or MNIST), gzipped or not."""
-    x, y, x_val, y_val = (read_idx(find_idx(folder, name), 3 if "images" in name else 1) for name in IDX_FILES)
-    return Dataset("fashion-mnist", x[..., None], y.astype(np.int64), x_val[..., None], y_val.astype(np.int64), FASHION_CLASSES)
+def _fashion_mnist(folder):
+    arrays = []
+    for split in ("train", "t10k"):
+        image_path, label_path = (_idx_path(folder, f"{split}-{kind}") for kind in ("images-idx3", "labels-idx1"))
+        images, labels = _idx(image_path, 3), _idx(label_path, 1)
+        if len(images) != len(labels):
+            raise DataError(f"{image_path} holds {len(images)} images, but {label_path} holds {len(labels)} labels.")
+        _check_labels(labels, FASHION_MNIST, label_path)
+        arrays += [images[..., None], labels]
+    if arrays[0].shape[1:] != arrays[2].shape[1:]:
+        raise DataError(f"{folder} holds images of two sizes: {arrays[0].shape[1:3]} to train and {arrays[2].shape[1:3]} to test.")
+    return _dataset("fashion-mnist", *arrays, FASHION_MNIST)
 
 
-def find_idx(folder, name):
-    for spelling in (name, name.replace("-idx", ".idx")):
-        for path in (folder / spelling, folder / f"{spelling}.gz"):
-            if path.is_file():
-                return path
-    raise DataError(f"There is no {name} or {name}.gz in {folder}; Fashion-MNIST has {', '.join(IDX_FILES)}.")
+def _idx_path(folder, name):
+    for separator, ending in product("-.", ("", ".gz")):
+        path = folder / f"{name.replace('-idx', separator + 'idx')}-ubyte{ending}"
+        if path.exists():
+            return path
+    raise DataError(
+        f"{folder} does not hold {name}-ubyte or {name}-ubyte.gz; expected are train-images-idx3-ubyte, "
+        "train-labels-idx1-ubyte, t10k-images-idx3-ubyte and t10k-labels-idx1-ubyte, each plain or .gz."
+    )
 
 
-def read_idx(path, axes):
-    """A uint8 array with that many axes from an IDX file: 0 0 8 axes, then each axis' size as 4 bytes, big end first, then the numbers."""
-    try:
-        with gzip.open(path) if path.suffix == ".gz" else open(path, "rb") as file:
-            content = file.read()
-    except (OSError, EOFError) as error:
-        raise DataError(f"{path} cannot be read: {error}.") from None
-    magic = bytes((0, 0, 8, axes))
-    if content[:4] != magic:
-        raise DataError(f"{path} begins with {content[:4].hex(' ')}, but an IDX file of {axes} axes of bytes begins with {magic.hex(' ')}.")
-    header = 4 + 4 * axes
-    shape = tuple(int(n) for n in np.frombuffer(content[4:header].ljust(4 * axes, b"\0"), ">u4"))
+def _idx(path, ndim):
+    """The array of an IDX file: magic number 0x800 + ndim, then ndim sizes, all big-endian 32-bit; then the bytes."""
+    content = _read(path)
+    if path.suffix == ".gz":
+        try:
+            content = gzip.decompress(content)
+        except EOFError:
+            content = zlib.decompressobj(wbits=31).decompress(content)  # as far as it goes, to be counted below
+        except (OSError, zlib.error) as error:
+            raise DataError(f"{path} is no sound gzip file: {error}.") from None
+    header = 4 * (1 + ndim)
+    magic = int.from_bytes(content[:4], "big")
+    if len(content) >= 4 and magic != 0x800 + ndim:
+        raise DataError(f"{path} starts with the number {magic:#010x}; an IDX file of its kind starts with {0x800 + ndim:#010x}.")
+    if len(content) < header:
+        raise DataError(f"{path} is cut off: it holds {len(content)} bytes, but its header alone has {header}.")
+    shape = tuple(np.frombuffer(content, ">u4", ndim, 4).tolist())
     expected = header + int(np.prod(shape, dtype=object))
     if len(content) != expected:
-        raise DataError(f"{path} has {len(content):,} bytes, but its header speaks of {expected:,}: it is cut off or damaged.")
+        state = "is cut off" if len(content) < expected else "is too long"
+        sizes = " x ".join(map(str, shape))
+        raise DataError(f"{path} {state}: it holds {len(content)} bytes, but {sizes} values and a header take {expected}.")
+    if expected == header:
+        raise DataError(f"{path} holds no data: its sizes are {' x '.join(map(str, shape))}.")
     return np.frombuffer(content, np.uint8, offset=header).reshape(shape)
+
+
+def _check_labels(labels, classes, path):
+    low, high = labels.min(), labels.max()
+    if low < 0 or high >= len(classes):
+        wrong = low if low < 0 else high
+        raise DataError(f"{path} holds the label {wrong}, but the {len(classes)} classes are numbered 0 to {len(classes) - 1}.")
 
 
 # ---- CIFAR-10
 
 
-def cifar10(folder):
-    """CIFAR-10 from its binary archive (*.bin) or its python archive (pickles, of which no code is run)."""
-    for place in (folder, folder / "cifar-10-batches-bin", folder / "cifar-10-batches-py"):
-        for suffix, read in ((".bin", read_cifar_binary), ("", read_cifar_pickle)):
-            if (place / f"data_batch_1{suffix}").is_file():
-                names = [f"data_batch_{i}{suffix}" for i in range(1, 6)]
-                parts = [read(need(place, name)) for name in (*names, f"test_batch{suffix}")]
-                images, labels = (np.concatenate([part[i] for part in parts[:5]]) for i in (0, 1))
-                return Dataset("cifar10", images, labels, *parts[5], CIFAR_CLASSES)
-    raise DataError(f"There is no data_batch_1.bin and no data_batch_1 in {folder}; unpack CIFAR-10's binary or python archive there.")
+def _cifar10(folder):
+    """Either version of the archive, in `folder` itself or in the subfolder it unpacks to."""
+    for version, ending, read, read_classes in (
+        ("bin", ".bin", _cifar10_binary, _cifar10_binary_classes),
+        ("py", "", _cifar10_pickle, _cifar10_pickle_classes),
+    ):
+        names = [f"{name}{ending}" for name in (*(f"data_batch_{i}" for i in range(1, 6)), "test_batch")]
+        for place in (folder, folder / f"cifar-10-batches-{version}"):
+            if any((place / name).exists() for name in names):
+                classes = read_classes(place)
+                parts = [_cifar10_file(place / name, read, classes) for name in names]
+                images, labels = (np.concatenate(arrays) for arrays in zip(*parts[:5], strict=True))
+                return _dataset("cifar10", images, labels, *parts[5], classes)
+    raise DataError(
+        f"{folder} holds no CIFAR-10; expected are data_batch_1.bin to data_batch_5.bin and test_batch.bin, or the same "
+        "names without .bin, there or in cifar-10-batches-bin or cifar-10-batches-py."
+    )
 
 
-def need(place, name):
-    if not (place / name).is_file():
-        raise DataError(f"{name} is missing in {place}; CIFAR-10 has five training batches and one of test images.")
-    return place / name
+def _cifar10_file(path, read, classes):
+    """Images (N, 32, 32, 3) and labels (N,) of one file, whose pixels are stored plane after plane."""
+    pixels, labels = read(path, _read(path))
+    if len(labels) == 0:
+        raise DataError(f"{path} holds no images.")
+    _check_labels(labels, classes, path)
+    return np.ascontiguousarray(pixels.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)), labels
 
 
-def planes_to_images(planes):
-    """(N, 3072) -> (N, 32, 32, 3)."""
-    return np.ascontiguousarray(planes.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1))
+def _cifar10_binary(path, content):
+    if len(content) % RECORD:
+        raise DataError(f"{path} is cut off or no CIFAR-10: its {len(content)} bytes are no multiple of {RECORD}, an image's.")
+    records = np.frombuffer(content, np.uint8).reshape(-1, RECORD)
+    return records[:, 1:], records[:, 0]
 
 
-def read_cifar_binary(path):
-    content = path.read_bytes()
-    if not content or len(content) % CIFAR_RECORD:
-        raise DataError(
-            f"{path} has {len(content):,} bytes, which is no multiple of {CIFAR_RECORD} (a label and 3 x 32 x 32): it is cut off."
-        )
-    records = np.frombuffer(content, np.uint8).reshape(-1, CIFAR_RECORD)
-    check_cifar_labels(path, records[:, 0])
-    return planes_to_images(records[:, 1:]), records[:, 0].astype(np.int64)
+def _cifar10_binary_classes(folder):
+    path = folder / "batches.meta.txt"
+    return _read(path).decode(errors="replace").split() if path.exists() else CIFAR10
 
 
-def check_cifar_labels(path, labels):
-    if labels.max() > 9 or labels.min() < 0:
-        i = int((labels > 9).argmax())
-        raise DataError(f"Label {labels[i]} of image {i} in {path} is not one of the classes 0 to 9.")
+def _cifar10_pickle(path, content):
+    batch = _unpickle(path, content)
+    pixels, labels = batch.get("data"), batch.get("labels")
+    pixels = pixels.bytes_of_images() if isinstance(pixels, _Array) else None
+    if pixels is None or not isinstance(labels, list) or not all(type(label) is int for label in labels):
+        raise DataError(f"{path} is no CIFAR-10 batch: expected are data, bytes of shape (N, {RECORD - 1}), and labels, N integers.")
+    if len(pixels) != len(labels):
+        raise DataError(f"{path} holds {len(pixels)} images, but {len(labels)} labels.")
+    return pixels, np.array(labels, object)
 
 
-class ArraysOnly(pickle.Unpickler):
-    """Builds dicts, lists, strings and NumPy arrays; anything else that a pickle may ask for, it refuses, and so runs no code."""
+def _cifar10_pickle_classes(folder):
+    path = folder / "batches.meta"
+    if not path.exists():
+        return CIFAR10
+    names = _unpickle(path, _read(path)).get("label_names")
+    if not isinstance(names, list) or not names:
+        raise DataError(f"{path} holds no list of label_names.")
+    return [_text(name) for name in names]
 
-    allowed = {
-        ("numpy.core.multiarray", "_reconstruct"),
-        ("numpy._core.multiarray", "_reconstruct"),
-        ("numpy", "ndarray"),
-        ("numpy", "dtype"),
-        ("_codecs", "encode"),
+
+def _unpickle(path, content):
+    """The dictionary in a pickle, its keys as str. Nothing that the pickle names is imported or called."""
+    try:
+        content = _Unpickler(io.BytesIO(content), encoding="latin1").load()
+        return {_text(key): value for key, value in content.items()}
+    except Exception as error:  # a pickle is a program, and a broken one can fail in any way
+        raise DataError(f"{path} cannot be read as a file of CIFAR-10's Python version: {error}.") from None
+
+
+def _text(value):
+    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
+
+
+class _Array:
+    """What a pickle says of a NumPy array."""
+
+    def __init__(self, *_):
+        self.state = None
+
+    def __setstate__(self, state):
+        self.state = state
+
+    def bytes_of_images(self):
+        """uint8 (N, 3072), or None if the array is of another kind."""
+        try:
+            _, shape, dtype, fortran, content = self.state
+            content = content.encode("latin1") if isinstance(content, str) else content
+            array = np.frombuffer(content, np.uint8).reshape(shape, order="F" if fortran else "C")
+        except (TypeError, ValueError, OverflowError):
+            return None
+        return array if isinstance(dtype, _Type) and dtype.code == "u1" and array.shape[1:] == (RECORD - 1,) else None
+
+
+class _Type:
+    """What a pickle says of a NumPy dtype."""
+
+    def __init__(self, code, *_):
+        self.code = _text(code)
+
+    def __setstate__(self, state):
+        """The byte order, which single bytes do not have."""
+
+
+def _latin1(text, encoding):
+    if encoding != "latin1":
+        raise pickle.UnpicklingError(f"it asks for the encoding {encoding}")
+    return text.encode("latin1")
+
+
+class _Unpickler(pickle.Unpickler):
+    """Pickles can call anything that can be imported. Here the four names that arrays are made of get harmless stand-ins,
+    and every other name is refused."""
+
+    STAND_INS = {
+        ("numpy.core.multiarray", "_reconstruct"): _Array,
+        ("numpy._core.multiarray", "_reconstruct"): _Array,
+        ("numpy", "ndarray"): _Array,
+        ("numpy", "dtype"): _Type,
+        ("_codecs", "encode"): _latin1,
     }
 
     def find_class(self, module, name):
-        if (module, name) not in self.allowed:
-            raise pickle.UnpicklingError(f"it asks for {module}.{name}, which is no part of a data set")
-        return super().find_class(module.replace("numpy.core", "numpy._core"), name)
+        try:
+            return self.STAND_INS[module, name]
+        except KeyError:
+            raise pickle.UnpicklingError(f"it asks for {module}.{name}, but only arrays of numbers are allowed") from None
 
 
-def read_cifar_pickle(path):
-    try:
-        with open(path, "rb") as file:
-            batch = ArraysOnly(file, encoding="bytes").load()
-        planes, labels = np.asarray(batch[b"data"], np.uint8), np.asarray(batch[b"labels"], np.int64)
-    except Exception as error:  # a damaged pickle can raise nearly anything
-        raise DataError(f"{path} is no batch of CIFAR-10 or is cut off: {error}.") from None
-    if planes.ndim != 2 or planes.shape[1] != 3072 or labels.shape != planes.shape[:1]:
-        raise DataError(f"{path} holds data {planes.shape} and labels {labels.shape}, but CIFAR-10 has (N, 3072) and (N,).")
-    check_cifar_labels(path, labels)
-    return planes_to_images(planes), labels
+# ---- Folders of photographs
 
 
-# ---- image files
-
-
-def read_image(path):
-    """An image file as uint8 (H, W, 3): turned as its EXIF says, grey and palette as colours, what is transparent on white.
-
-    Raises DataError with the file's name if it cannot be decoded."""
-    from PIL import Image, ImageOps
-
-    try:
-        with Image.open(path) as image:
-            image.load()
-            image = ImageOps.exif_transpose(image)
-            if image.mode.startswith("I"):  # 16 or 32 bits of grey: Pillow's own conversion would clip at 255
-                grey = np.asarray(image, np.float64)
-                deep = grey.max(initial=0) > 255
-                image = Image.fromarray((grey / 257 if deep else grey).clip(0, 255).astype(np.uint8))
-            if image.has_transparency_data:
-                image = image.convert("RGBA")
-                white = Image.new("RGBA", image.size, "white")
-                image = Image.alpha_composite(white, image)
-            return np.array(image.convert("RGB"))
-    except FileNotFoundError:
-        raise DataError(f"There is no image {path}.") from None
-    except Exception as error:  # decoders of damaged files raise nearly anything
-        raise DataError(f"{path} cannot be decoded as an image: {error}.") from None
-
-
-def fit(image, height, width):
-    """uint8 (H, W, 3) -> uint8 (height, width, 3): resized until it just covers that, then its centre."""
-    from PIL import Image
-
-    H, W = image.shape[:2]
-    scale = max(height / H, width / W)
-    box_h, box_w = height / scale, width / scale
-    top, left = (H - box_h) / 2, (W - box_w) / 2
-    resized = Image.fromarray(image).resize((width, height), Image.Resampling.BICUBIC, box=(left, top, left + box_w, top + box_h))
-    return np.asarray(resized)
-
-
-class Folder:
-    """Image files as a sequence of uint8 (size, size, 3), decoded when they are asked for: the shorter side resized to `size`, the centre kept."""
-
-    def __init__(self, paths, size):
-        self.paths, self.size = list(paths), size
-
-    def __len__(self):
-        return len(self.paths)
-
-    def __getitem__(self, i):
-        return fit(read_image(self.paths[i]), self.size, self.size)
-
-
-def class_folders(folder, size, skip_bad):
-    """DIR/train/<class>/* and DIR/val/<class>/*. Crops of 224 are taken from images of 256 (paper §2, §4.1)."""
-    size = size if size < 64 else round(size * 256 / 224)
-    for part in ("train", "val"):
-        if not (folder / part).is_dir():
-            raise DataError(f"There is no folder {folder / part}; {folder} must hold train/<class>/* and val/<class>/*.")
-    classes = folders_in(folder / "train")
-    if len(classes) < 2:
-        raise DataError(f"{folder / 'train'} has {len(classes)} class folders; at least 2 are needed, each with its images.")
-    unknown = set(folders_in(folder / "val")) - set(classes)
+def _folders(folder, side, skip_bad):
+    entries = {split: _files_by_class(folder / split) for split in ("train", "val")}
+    classes = list(entries["train"])
+    unknown = [name for name in entries["val"] if name not in classes]
     if unknown:
-        raise DataError(f"The class {min(unknown)} in {folder / 'val'} is not in {folder / 'train'}.")
-    parts = []
-    for part in ("train", "val"):
-        paths, labels = [], []
-        for label, name in enumerate(classes):
-            place = folder / part / name
-            for path in sorted(place.iterdir()) if place.is_dir() else ():
-                if path.is_file() and not path.name.startswith("."):
-                    paths.append(path)
-                    labels.append(label)
-        good = [i for i, path in enumerate(paths) if readable(path, skip_bad)]
-        parts += [Folder([paths[i] for i in good], size), np.array([labels[i] for i in good], np.int64)]
-    return Dataset(folder.resolve().name, *parts, tuple(classes))
+        raise DataError(f"{folder / 'val' / unknown[0]} is a class that {folder / 'train'} does not have.")
+    arrays = []
+    for split, files in entries.items():
+        bad = _bad_files([path for paths in files.values() for path in paths], skip_bad)
+        files = {name: [path for path in paths if path not in bad] for name, paths in files.items()}
+        for name, paths in files.items():
+            if not paths:
+                raise DataError(f"{folder / split / name} holds no images.")
+        labels = np.repeat([classes.index(name) for name in files], [len(paths) for paths in files.values()])
+        arrays += [Folder([path for paths in files.values() for path in paths], side), labels]
+    return _dataset(folder.resolve().name or "images", *arrays, classes)
 
 
-def folders_in(folder):
-    return sorted(entry.name for entry in os.scandir(folder) if entry.is_dir())
+def _files_by_class(folder):
+    """{class: its files}, both sorted by name; what is hidden (.DS_Store, ...) does not count."""
+    if not folder.is_dir():
+        raise DataError(f"{folder} is not a folder; expected are image files as train/<class>/* and val/<class>/*.")
+    files = {place.name: [p for p in _visible(place) if p.is_file()] for place in _visible(folder) if place.is_dir()}
+    if not files:
+        raise DataError(f"{folder} holds no folder for a class; expected are image files as {folder.name}/<class>/*.")
+    return files
 
 
-def readable(path, skip_bad):
-    """Whether the file is an image. Without skip_bad only its header is looked at, and a bad one is a DataError."""
-    from PIL import Image
+def _visible(folder):
+    try:
+        return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    except OSError as error:
+        raise DataError(f"{folder} cannot be read: {error.strerror}.") from None
 
-    if skip_bad:
+
+def _bad_files(paths, skip_bad):
+    """The set of files that are no images, listed on stderr; without skip_bad the first is raised as DataError.
+
+    skip_bad decodes every file, so that none can fail later; without it a look at the headers must do."""
+    if not skip_bad:
+        if len(paths) <= GLANCES:
+            for path in paths:
+                open_image(path).close()
+        return set()
+
+    def trouble(path):
         try:
             read_image(path)
-        except DataError:
-            return False
-        return True
-    try:
-        with Image.open(path):
-            return True
-    except Exception as error:
-        raise DataError(f"{path} is no image that can be decoded ({error}); --skip-bad leaves such files out.") from None
+        except DataError as error:
+            return str(error)
 
-
-def synthetic(size, classes, count, seed):
-    """Made-up images (count, size, size, 3) to try things out with: noise over stripes whose direction and colour depend on the label."""
-    rng = np.random.default_rng(seed)
-    rows, columns = np.mgrid[:size, :size] * (8 * np.pi / size)
-    angles = np.pi * np.arange(classes) / classes
-    stripes = np.sin(np.cos(angles)[:, None, None] * rows + np.sin(angles)[:, None, None] * columns)
-    patterns = 128 + 40 * stripes[..., None] * rng.uniform(0.5, 1, (classes, 1, 1, 3))
-
-    def some(n):
-        labels = rng.integers(0, classes, n)
-        noise = rng.integers(-60, 61, (n, size, size, 3), dtype=np.int16)
-        return (patterns.astype(np.int16)[labels] + noise).clip(0, 255).astype(np.uint8), labels
-
-    return Dataset("synthetic", *some(count), *some(max(1, count // 8)), tuple(f"stripes {i}" for i in range(classes)))
+    workers = os.cpu_count() or 1
+    with closing(ahead(trouble, paths, workers, 4 * workers)) as troubles:
+        bad = {path: error for path, error in zip(paths, troubles, strict=True) if error}
+    if bad:
+        print(f"Left out, {len(bad)} of {len(paths)} files:", *bad.values(), sep="\n  ", file=sys.stderr)
+    return set(bad)

@@ -1,107 +1,173 @@
-"""The loader: batches in an order, with crops and flips, that depend on the seed and the epoch alone.
+"""The loader turns a data set into batches a network can be fed with, prepared by threads while the network works.
 
-However many threads prepare them, and wherever an epoch is taken up again, the batches are the same to the last bit."""
+What an image looks like in an epoch depends on the seed, the epoch and the image's place in the data set, and on nothing
+else: the same run comes out with any number of workers, any batch size, and after a restart in the middle of an epoch."""
 
-from collections import deque
-from concurrent.futures import ThreadPoolExecutor
+import os
+from contextlib import closing
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
-ORDER, AUGMENTATION = 0, 1  # two streams of random numbers for every epoch
+from minigrad.data.ahead import ahead
+from minigrad.data.images import DataError
+
+SAMPLE = 1000  # how many photographs a mean image is made of
+PART = 8  # photographs a thread decodes at a time
+ORDER, VIEWS = 0, 1  # the last word of the seeds of an epoch's order and of its crops and flips
 
 
 def mean_image(images):
-    """The mean of the training images, float32 (H, W, 3), in units of 0 to 255; of a folder, the mean of 1,000 images evenly taken."""
+    """The mean of the training images, pixel by pixel: float32 (H, W, 3), in units of 0 to 255 (paper §2).
+
+    images: uint8 (N, H, W, C), of which all count, or a lazy sequence such as `Folder`, of which 1000 evenly taken do.
+    Grey means are repeated to three channels. Raises DataError if there are no images."""
+    N = len(images)
+    if N == 0:
+        raise DataError("A mean image needs at least one image, but there are none.")
     if isinstance(images, np.ndarray):
-        mean = sum(part.sum(axis=0, dtype=np.float64) for part in np.array_split(images, max(1, len(images) // 1000))) / len(images)
+        mean = images.mean(axis=0, dtype=np.float64)
     else:
-        chosen = np.unique(np.linspace(0, len(images) - 1, min(len(images), 1000)).astype(int))
-        mean = sum(images[i].astype(np.float64) for i in chosen) / len(chosen)
-    return np.broadcast_to(mean, (*mean.shape[:2], 3)).astype(np.float32)
-
-
-def centre(image, size):
-    """The central size x size pixels of (..., H, W, C)."""
-    top, left = (image.shape[-3] - size) // 2, (image.shape[-2] - size) // 2
-    return image[..., top : top + size, left : left + size, :]
+        sample = np.linspace(0, N - 1, min(N, SAMPLE)).round().astype(int).tolist()
+        workers = os.cpu_count() or 1
+        mean = sum(image.astype(np.float64) for image in ahead(images.__getitem__, sample, workers, 4 * workers))
+        mean /= len(sample)
+    return _three_channels(mean.astype(np.float32))
 
 
 class Loader:
-    """Batches of (pixels - mean) * scale.
+    """Batches of images, ready for the first layer.
 
-    images: uint8 (N, H, W, C), C 1 (repeated to three channels) or 3, or a sequence of uint8 (H, W, 3). labels: int64 (N,).
-    mean: float32 (H, W, 3); from every crop its central part is subtracted, wherever the crop lies (the 2012 code's way).
-    size: pixels of the batches' images, at most H and W; by default theirs. shuffle: a new order each epoch.
-    augment: random crops, at all (H - size + 1)^2 places, and flips. Images that are no larger than `size` are first
-    framed with size // 8 pixels of mean grey on every side. Without: the centre. workers: threads that prepare batches ahead."""
+    images      uint8 (N, H, W, C), C 1 (repeated to three channels) or 3, or a lazy sequence of N images (H, W, C)
+    labels      N integers
+    mean        mean image in units of 0 to 255, at least (size, size, 3); its centre is subtracted from every crop, wherever
+                the crop lies (as in 2012; Caffe subtracts the mean at the crop's own place)
+    size        side of the square crops; by default the images' shorter side
+    shuffle     a new order every epoch
+    augment     random crops, every position equally likely, mirrored half of the time (paper §4.1: 33 x 33 positions for
+                256 -> 224). Images that are no larger than `size` are padded by size // 8 with the mean on each side
+                first. Without: the central crop
+    workers     threads that prepare batches
+    scale       factor applied after the mean was subtracted
 
-    def __init__(self, images, labels, batch_size, *, mean, size=None, shuffle=False, augment=False, seed=0, workers=1, scale=1.0):
-        if batch_size < 1:
-            raise ValueError(f"batch_size must be at least 1, not {batch_size}")
-        if len(images) != len(labels):
-            raise ValueError(f"there are {len(images)} images but {len(labels)} labels")
-        self.images, self.labels, self.batch_size, self.mean = images, np.asarray(labels, np.int64), batch_size, mean
-        self.size = mean.shape[0] if size is None else size
-        if self.size > min(mean.shape[:2]):
-            raise ValueError(f"images of {mean.shape[0]} x {mean.shape[1]} pixels are too small for crops of {self.size}")
-        self.shuffle, self.augment, self.seed, self.workers, self.scale = shuffle, augment, seed, workers, np.float32(scale)
-        self.frame = self.size // 8 if augment and min(mean.shape[:2]) == self.size else 0
+    len() is the number of batches, of which the last may be smaller. Raises DataError for what does not fit together."""
+
+    def __init__(
+        self,
+        images,
+        labels,
+        batch_size,
+        *,
+        mean,
+        size=None,
+        shuffle=False,
+        augment=False,
+        seed=0,
+        workers=1,
+        scale=1.0,
+    ):
+        self.images, self.labels, self.mean = images, np.asarray(labels), np.asarray(mean, np.float32)
+        self.batch_size, self.shuffle, self.augment = batch_size, shuffle, augment
+        self.seed, self.workers, self.scale = seed, workers, np.float32(scale)
+        for name, least in (("batch_size", 1), ("workers", 1), ("seed", 0)):
+            if getattr(self, name) < least:
+                raise DataError(f"{name} must be at least {least}, not {getattr(self, name)}.")
+        if self.labels.shape != (len(images),):
+            raise DataError(f"There are {len(images)} images, but labels of shape {self.labels.shape}.")
+        if len(images) == 0:
+            raise DataError("There are no images to load.")
+        first = images[0]
+        if first.dtype != np.uint8 or first.ndim != 3 or first.shape[2] not in (1, 3):
+            raise DataError(f"Images must be uint8 (H, W, 1 or 3), not {first.dtype} {first.shape}.")
+        if not np.issubdtype(self.labels.dtype, np.integer):
+            raise DataError(f"Labels must be integers, not {self.labels.dtype}.")
+        H, W, _ = first.shape
+        self.size = s = min(H, W) if size is None else size
+        if not 1 <= s <= min(H, W):
+            raise DataError(f"Crops of {s} x {s} pixels cannot be cut from images of {H} x {W}.")
+        if self.mean.ndim != 3 or self.mean.shape[2] not in (1, 3) or min(self.mean.shape[:2]) < s:
+            raise DataError(f"Crops of {s} x {s} pixels need a mean image of at least ({s}, {s}, 3), not {self.mean.shape}.")
+        self.labels = self.labels.astype(np.int64)
+        self.mean = _three_channels(_centre(self.mean, s))
+        self.padding = s // 8 if augment and H == W == s else 0
+        self.positions = H + 2 * self.padding - s + 1, W + 2 * self.padding - s + 1
 
     def __len__(self):
-        return -(-len(self.labels) // self.batch_size)
+        return -(-len(self.images) // self.batch_size)
 
     def batches(self, epoch, start=0):
-        """Yields (x float32 (n, size, size, 3), labels int64 (n,)) of an epoch, from batch number `start` on; the last may be smaller."""
-        N = len(self.labels)
+        """A generator of the batches from number `start` on: images float32 (n, size, size, 3), labels int64 (n,).
+
+        Threads work about two batches ahead; they end with the generator, so close it when you leave early. Raises
+        DataError if an image cannot be decoded."""
+        if epoch < 0 or not 0 <= start <= len(self):
+            raise DataError(f"There is no batch {start} of epoch {epoch}: an epoch has {len(self)} batches, from 0 on.")
+        return self._batches(epoch, start)
+
+    def _batches(self, epoch, start):
+        N = len(self.images)
         order = np.random.default_rng([self.seed, epoch, ORDER]).permutation(N) if self.shuffle else np.arange(N)
-        rng = np.random.default_rng([self.seed, epoch, AUGMENTATION])
-        H, W = (side + 2 * self.frame for side in self.mean.shape[:2])
-        tops, lefts = (rng.integers(0, side - self.size + 1, N) for side in (H, W))
-        flips = rng.random(N) < 0.5
+        views = self._views(epoch)
+        part = self.batch_size if isinstance(self.images, np.ndarray) else PART
 
-        def prepare(b):
-            chosen = order[b * self.batch_size : (b + 1) * self.batch_size]
-            return self.prepare(chosen, tops[chosen], lefts[chosen], flips[chosen]), self.labels[chosen]
+        def tasks():
+            for i in range(start * self.batch_size, N, self.batch_size):
+                chosen = order[i : i + self.batch_size]
+                x = np.empty((len(chosen), self.size, self.size, 3), np.float32)
+                for j in range(0, len(chosen), part):
+                    yield x, chosen, slice(j, j + part)
 
-        numbers = iter(range(start, len(self)))
-        with ThreadPoolExecutor(self.workers, thread_name_prefix="loader") as threads:
-            waiting = deque(threads.submit(prepare, b) for b, _ in zip(numbers, range(2 * self.workers), strict=False))
-            try:
-                while waiting:
-                    ready = waiting.popleft().result()
-                    for b in numbers:
-                        waiting.append(threads.submit(prepare, b))
-                        break
-                    yield ready
-            finally:
-                for future in waiting:
-                    future.cancel()
+        def work(task):
+            x, chosen, rows = task
+            self._fill(x[rows], chosen[rows], *views[:, chosen[rows]])
+            return x, chosen, rows.stop >= len(chosen)
 
-    def prepare(self, chosen, tops, lefts, flips):
-        size, frame = self.size, self.frame
-        mean = centre(self.mean, size)
+        parts = -(-self.batch_size // part)
+        with closing(ahead(work, tasks(), self.workers, max(2 * parts, self.workers + 1))) as done:
+            for x, chosen, complete in done:
+                if complete:
+                    yield x, self.labels[chosen]
+
+    def _views(self, epoch):
+        """For each image of the data set: row and column of its crop, and whether it is mirrored; integers (3, N)."""
+        N, (rows, columns) = len(self.images), self.positions
+        if not self.augment:
+            return np.broadcast_to([[(rows - 1) // 2], [(columns - 1) // 2], [0]], (3, N))
+        # Drawn image by image: what befalls an image does not change when others are added behind it.
+        return np.random.default_rng([self.seed, epoch, VIEWS]).integers([rows, columns, 2], size=(N, 3)).T
+
+    def _fill(self, x, chosen, tops, lefts, mirrored):
+        """Write the images numbered `chosen` into x, (n, size, size, 3): mirrored, cut out, without the mean, scaled."""
+        s, p = self.size, self.padding
         if isinstance(self.images, np.ndarray):
             pixels = self.images[chosen]
         else:
             pixels = np.stack([self.images[i] for i in chosen])
-        x = np.empty((len(chosen), size, size, 3), np.float32)
-        if not self.augment:
-            np.subtract(centre(pixels, size), mean, out=x)
-        elif frame:
-            framed = np.zeros((len(chosen), size + 2 * frame, size + 2 * frame, 3), np.float32)
-            np.subtract(pixels, mean, out=framed[:, frame : frame + size, frame : frame + size])
-            crop(framed, tops, lefts, flips, x)
+        pixels = _three_channels(pixels)
+        which = np.flatnonzero(mirrored)
+        pixels[which] = pixels[which, :, ::-1]
+        if p:
+            padded = np.zeros((len(x), s + 2 * p, s + 2 * p, 3), np.float32)  # 0: the mean's grey
+            np.subtract(pixels, self.mean, out=padded[:, p : p + s, p : p + s])
+            x[...] = _cut(padded, tops, lefts, s)
         else:
-            crop(pixels, tops, lefts, flips, x)
-            x -= mean
+            np.subtract(_cut(pixels, tops, lefts, s), self.mean, out=x)
         if self.scale != 1:
             x *= self.scale
-        return x
 
 
-def crop(images, tops, lefts, flips, out):
-    """Write a window of each image, mirrored where `flips` says so, to out (N, size, size, 3)."""
-    size = out.shape[1]
-    for n, (image, top, left, flip) in enumerate(zip(images, tops, lefts, flips, strict=True)):
-        window = image[top : top + size, left : left + size]
-        out[n] = window[:, ::-1] if flip else window
+def _cut(images, tops, lefts, size):
+    """From each image (n, H, W, 3) the square whose upper left corner is (top, left): (n, size, size, 3)."""
+    n, H, W, C = images.shape
+    # Pixels and channels as one axis, so that a row of a square is one run of memory.
+    windows = sliding_window_view(images.reshape(n, H, W * C), (size, size * C), axis=(1, 2))
+    return windows[np.arange(n), tops, lefts * C].reshape(n, size, size, C)
+
+
+def _centre(image, size):
+    top, left = (image.shape[0] - size) // 2, (image.shape[1] - size) // 2
+    return image[top : top + size, left : left + size]
+
+
+def _three_channels(images):
+    return images.repeat(3, axis=-1) if images.shape[-1] == 1 else images

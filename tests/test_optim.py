@@ -1,0 +1,168 @@
+"""SGD by the numbers of the 2012 rule, and the rules by which its learning rate falls."""
+
+import json
+from copy import deepcopy
+
+import numpy as np
+import pytest
+
+from minigrad import SGD, Linear, Parameter
+from minigrad.optim import ByEpoch, Constant, Plateau
+
+
+def one(name="tower0.conv1.W", value=1.0, grad=0.5):
+    return Parameter(name, np.array([[value]]), np.array([[grad]]))
+
+
+def moved(parameter, lrs, **options):
+    """The parameter's number after a step with each of these learning rates."""
+    sgd, values = SGD([parameter], **options), []
+    for lr in lrs:
+        sgd.lr = lr
+        sgd.step()
+        values.append(parameter.value.item())
+    return values
+
+
+@pytest.mark.parametrize("name", ["W", "conv1.W", "tower0.conv1.W", "b.W", "tower0.web", "tower1.fc.bb"])
+def test_two_steps_of_a_weight(name):
+    assert moved(one(name), [0.01, 0.01]) == pytest.approx([0.994995, 0.985485525025], rel=0, abs=1e-14)
+
+
+@pytest.mark.parametrize("name", ["b", "conv1.b", "tower0.conv1.b"])
+def test_two_steps_of_a_bias(name):
+    assert moved(one(name), [0.01, 0.01]) == pytest.approx([0.99, 0.971], rel=0, abs=1e-14)
+
+
+def test_the_velocity_keeps_the_rate_it_was_made_with():
+    assert moved(one(), [0.01, 0.001]) == pytest.approx([0.994995, 0.994995 - 0.0050049974975], rel=0, abs=1e-14)
+
+
+def test_a_rate_of_zero_leaves_weight_and_velocity_alone():
+    assert moved(one(), [0.0, 0.01, 0.0, 0.0, 0.01]) == pytest.approx([1, *[0.994995] * 3, 0.985485525025], rel=0, abs=1e-14)
+
+
+def test_a_bias_rate_of_zero_freezes_biases_alone():
+    assert moved(one("conv1.b"), [0.01, 0.01], bias_lr=0.0) == [1, 1]
+    assert moved(one("conv1.W"), [0.01], bias_lr=0.0) == pytest.approx([0.994995])
+
+
+def test_rates_and_decays_of_biases_are_arguments():
+    options = {"lr": 0.1, "momentum": 0.5, "weight_decay": 0.25, "bias_lr": 3.0, "bias_decay": 0.125}
+    weight, bias = one("conv1.W"), one("conv1.b")
+    sgd = SGD([weight, bias], **options)
+    sgd.step()
+    v, vb = -0.1 * (0.5 + 0.25), -0.3 * (0.5 + 0.125)
+    assert (weight.value.item(), bias.value.item()) == pytest.approx((1 + v, 1 + vb), abs=1e-14)
+    sgd.step()
+    v, vb = 0.5 * v - 0.1 * (0.5 + 0.25 * (1 + v)), 0.5 * vb - 0.3 * (0.5 + 0.125 * (1 + vb))
+    assert (weight.value.item(), bias.value.item()) == pytest.approx((1 - 0.075 + v, 1 - 0.1875 + vb), abs=1e-14)
+
+
+def test_the_defaults_are_the_papers():
+    sgd = SGD([])
+    assert (sgd.lr, sgd.momentum, sgd.weight_decay) == (0.01, 0.9, 5e-4)
+
+
+@pytest.mark.parametrize("shape", [(1,), (11, 11, 3, 7), (1_100_003,)])
+def test_every_element_follows_the_rule(rng, shape):
+    w, g1, g2 = (rng.standard_normal(shape).astype(np.float32) for _ in range(3))
+    p = Parameter("fc6.W", w.copy(), g1)
+    value, sgd = p.value, SGD([p])
+    sgd.step()
+    p.grad = g2
+    sgd.step()
+    assert p.value is value and value.dtype == np.float32
+    w, g1, g2 = (a.astype(np.float64) for a in (w, g1, g2))
+    v = -0.01 * (g1 + 5e-4 * w)
+    v2 = 0.9 * v - 0.01 * (g2 + 5e-4 * (w + v))
+    np.testing.assert_allclose(value, w + v + v2, rtol=1e-6, atol=1e-6)
+
+
+def test_gradients_of_any_strides_are_left_alone(rng):
+    w, g = rng.standard_normal((5, 7)), np.asfortranarray(rng.standard_normal((5, 7)))
+    g.flags.writeable = False
+    p = Parameter("fc.W", w.copy(), g)
+    SGD([p], weight_decay=0.0).step()
+    np.testing.assert_allclose(p.value, w - 0.01 * g, rtol=1e-14)
+
+
+def test_moves_the_parameters_of_a_layer(rng):
+    layer = Linear(3, 2, std=1.0, rng=rng).astype(np.float64)
+    sgd, x = SGD(layer.parameters(), lr=0.1, momentum=0.0, weight_decay=0.0), rng.standard_normal((4, 3))
+    before = deepcopy(layer)
+    layer.forward(x)
+    layer.backward(np.ones((4, 2)))
+    sgd.step()
+    (W, b), (W0, b0) = ([p.value for p in n.parameters()] for n in (layer, before))
+    np.testing.assert_allclose(W, W0 - 0.1 * np.tile(x.sum(axis=0)[:, None], 2), rtol=1e-12)
+    np.testing.assert_allclose(b, b0 - 0.8)
+
+
+def test_a_step_before_any_backward_names_the_parameter():
+    with pytest.raises(RuntimeError, match="fc.W.*backward"):
+        SGD([Parameter("fc.W", np.ones(3))]).step()
+
+
+@pytest.mark.parametrize("name", ["lr", "momentum", "weight_decay", "bias_lr", "bias_decay"])
+@pytest.mark.parametrize("value", [-0.1, float("nan"), float("inf")])
+def test_numbers_that_make_no_sense_are_refused(name, value):
+    with pytest.raises(ValueError, match=f"{name}.*{value}"):
+        SGD([one()], **{name: value})
+
+
+def rates(rule, errors):
+    """The learning rate of every epoch, up to the end."""
+    lrs = []
+    for error in errors:
+        if rule.finished:
+            break
+        lrs.append(rule.lr)
+        rule.epoch_ended(error)
+    return lrs
+
+
+def test_constant():
+    assert rates(Constant(0.02), [0.5] * 50) == [0.02] * 50
+
+
+def test_by_epoch():
+    assert rates(ByEpoch(0.01, [2, 5]), [0.5] * 7) == pytest.approx([0.01] * 2 + [0.001] * 3 + [0.0001] * 2)
+    assert rates(ByEpoch(1.0, [3, 1], factor=0.5), [0.5] * 4) == pytest.approx([1, 0.5, 0.5, 0.25])
+
+
+@pytest.mark.parametrize("patience", [1, 3, 7])
+def test_plateau_divides_by_ten_exactly_three_times_and_ends(patience):
+    lrs = rates(Plateau(0.01, patience=patience), [0.9] * 1000)
+    assert sorted(set(lrs), reverse=True) == pytest.approx([0.01, 0.001, 1e-4, 1e-5], rel=1e-12)
+    assert lrs == sorted(lrs, reverse=True)
+    assert lrs == pytest.approx([0.01] * (patience + 1) + [0.001] * patience + [1e-4] * patience + [1e-5] * patience)
+
+
+def test_plateau_waits_while_the_error_falls():
+    rule = Plateau(0.01, patience=2)
+    assert set(rates(rule, np.linspace(0.9, 0.1, 100))) == {0.01} and not rule.finished
+
+
+def test_plateau_compares_with_the_best_error():
+    """A worse epoch and then a better one, though not the best, is no progress."""
+    rule = Plateau(0.01, patience=3)
+    assert rates(rule, [0.5, 0.7, 0.6, 0.55, 0.45, 0.6]) == pytest.approx([0.01] * 4 + [0.001] * 2)
+
+
+def test_plateau_with_other_numbers():
+    rule = Plateau(1.0, patience=1, factor=0.5, times=1)
+    assert rates(rule, [0.9] * 10) == [1, 1, 0.5] and rule.finished
+
+
+@pytest.mark.parametrize("make", [lambda: Constant(0.01), lambda: ByEpoch(0.01, [3, 9]), lambda: Plateau(0.01, patience=2)])
+@pytest.mark.parametrize("epochs", [0, 1, 4, 7])
+def test_a_rule_restored_is_the_rule_that_never_stopped(make, epochs):
+    errors = [0.9, 0.8, 0.8, 0.8, 0.7, 0.75, 0.7, 0.72, 0.7, 0.7, 0.7, 0.7, 0.7, 0.7]
+    rule, again = make(), make()
+    rates(rule, errors[:epochs])
+    again.restore(json.loads(json.dumps(rule.state())))
+    assert again.lr == rule.lr and again.finished == rule.finished
+    expected = rates(rule, errors[epochs:])
+    assert rates(again, errors[epochs:]) == expected
+    assert again.finished == rule.finished
