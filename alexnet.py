@@ -24,7 +24,6 @@ from minigrad import (
     SoftmaxCrossEntropy,
     Towers,
     data,
-    device,
     training,
 )
 from minigrad.optim import ByEpoch, Constant, Plateau
@@ -513,11 +512,7 @@ def train_command(arguments):
     if config["momentum"] >= 1:
         raise UsageError(f"--momentum must be below 1, not {config['momentum']}.")
 
-    try:
-        devices = device.parse(config["device"])
-    except ValueError as error:
-        raise UsageError(f"{str(error)[:1].upper()}{str(error)[1:]}.") from None
-    del devices
+    make_network(config, config.get("num_classes", 2))  # what cannot be made is said before any data is read
     dataset = load_data(config, arguments.skip_bad)
     if checkpoint is not None and tuple(config["classes"]) != tuple(dataset.classes):
         raise UsageError(
@@ -526,6 +521,10 @@ def train_command(arguments):
         )
     if output is None:
         output = new_folder(arguments.output, f"{config['variant']}-{dataset.name}")
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"The run folder {output} cannot be made: {error.strerror}; name another --output.") from None
     config["classes"], config["num_classes"] = list(dataset.classes), len(dataset.classes)
     net = make_network(config, len(dataset.classes))
     size = image_size(config, dataset)

@@ -159,7 +159,7 @@ def parse(text):
         if name.isdigit():
             raise ValueError(no_gpu(name))
         if name != "cpu":
-            raise ValueError(unknown(text))
+            raise ValueError(unknown(name))
     return [Device("cpu", max(1, cores() // len(names))) for _ in names]
 
 

@@ -13,8 +13,9 @@ class SGD:
     v <- momentum v - lr g,   v <- v - lr weight_decay w,   w <- w + v.
 
     parameters: an iterable of `Parameter`. A bias, whose name ends in "b", has the learning rate lr * bias_lr and the decay bias_decay.
-    v keeps the lr it was made with; torch multiplies the whole buffer by the new one (the same while lr is constant). With lr = 0
-    a parameter is left alone, and so is its velocity. `lr` may be assigned between steps. Raises ValueError for numbers that make no sense."""
+    v keeps the lr it was made with; torch multiplies the whole buffer by the new one (the same while lr is constant).
+    With lr = 0 a parameter is left alone, and so is its velocity. `lr` may be assigned between steps.
+    Raises ValueError for numbers that make no sense."""
 
     def __init__(self, parameters, lr=0.01, momentum=0.9, weight_decay=5e-4, bias_lr=2.0, bias_decay=0.0):
         self.parameters = list(parameters)

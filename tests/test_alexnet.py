@@ -189,7 +189,7 @@ def test_small_takes_28_to_32_pixels():
         assert all(p.grad.any() for p in net.parameters())
 
 
-@pytest.mark.parametrize("shape", [(2, 27, 27, 3), (2, 33, 33, 3), (2, 32, 32, 1), (32, 32, 3), (2, 224, 224, 3)])
+@pytest.mark.parametrize("shape", [(2, 27, 27, 3), (2, 33, 33, 3), (2, 32, 32, 4), (32, 32, 3), (2, 224, 224, 3)])
 def test_small_refuses_other_images(shape):
     with pytest.raises(ValueError, match="small.*28.*32") as error:
         small().forward(np.zeros(shape, np.float32))

@@ -122,6 +122,13 @@ def test_an_images_mask_does_not_depend_on_the_batch(units):
         np.testing.assert_array_equal(mask(dropout(), N=N, units=units), whole[:N])
 
 
+@pytest.mark.parametrize("threads", [1, 3])
+def test_masks_do_not_depend_on_slabs(threads, slabs_of_one_image):
+    whole = mask(dropout(), N=37, units=50)
+    assert_share(whole[:-1] == whole[1:], 0.5)
+    np.testing.assert_array_equal(mask(dropout().to(Device("cpu", threads=threads)), N=23, units=50), whole[:23])
+
+
 def test_an_images_mask_does_not_depend_on_its_shape_or_dtype():
     x = np.ones((3, 4, 5, 6))
     y = dropout().forward(x)
@@ -141,7 +148,10 @@ def test_the_masks_of_towers_side_by_side_are_the_mask_of_one(sizes):
     np.testing.assert_array_equal(np.concatenate(parts, axis=1), mask(dropout(), units=first))
 
 
-@pytest.mark.parametrize("threads", [2, 3, 7])
-def test_masks_do_not_depend_on_threads(threads):
-    one, many = dropout().to(Device("cpu", threads=1)), dropout().to(Device("cpu", threads=threads))
-    np.testing.assert_array_equal(mask(one, N=37), mask(many, N=37))
+def test_masks_do_not_depend_on_threads():
+    """Images so large that they are handed out to the threads a few at a time."""
+    one, three = (mask(dropout().to(Device("cpu", threads=threads)), N=9, units=100_003) for threads in (1, 3))
+    np.testing.assert_array_equal(one, three)
+    np.testing.assert_array_equal(one[:4], mask(dropout(), N=4, units=100_003))
+    for n in range(8):
+        assert_share(one[n] == one[n + 1], 0.5)

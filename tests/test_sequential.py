@@ -41,7 +41,7 @@ def test_parameters_carry_the_name_of_their_layer(rng):
     assert not any(p.value.any() for layer in net.layers.values() for p in layer.parameters())
 
 
-def test_equals_its_layers_one_after_the_other(rng):
+def test_equals_its_layers_one_after_the_other(rng, slabs_of_one_image):
     x = rng.standard_normal((9, 9, 7, 3)).astype(np.float32)
     net, apart = (network(np.random.default_rng(1)) for _ in range(2))
     y = net.forward(x)
@@ -83,7 +83,7 @@ def test_an_error_says_where_it_happened(rng):
 
 
 @pytest.mark.parametrize(
-    "n, place", [(1, "1st"), (2, "2nd"), (3, "3rd"), (4, "4th"), (11, "11th"), (12, "12th"), (21, "21st"), (22, "22nd")]
+    "n, place", [(1, "1st"), (2, "2nd"), (3, "3rd"), (4, "4th"), (11, "11th"), (12, "12th"), (13, "13th"), (21, "21st")]
 )
 def test_places_are_counted_in_english(n, place):
     net = Sequential(**{f"relu{i}": ReLU() for i in range(1, n)}, fc=Linear(3, 2))

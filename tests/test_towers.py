@@ -245,7 +245,7 @@ def test_devices_are_parsed_from_text(text, number):
     assert len(devices) == number and all(isinstance(device, Device) for device in devices)
 
 
-@pytest.mark.parametrize("text", ["", "tpu", "cpu,", "cpu,tpu", "-1"])
+@pytest.mark.parametrize("text", ["", "tpu", "cpu,", "cpu,tpu", "-1", "999"])
 def test_text_that_names_no_device_is_refused(text):
     with pytest.raises(ValueError, match="'cpu'.*'cpu,cpu'"):
         parse(text)

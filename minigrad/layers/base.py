@@ -8,7 +8,7 @@ import numpy as np
 from minigrad.device import CPU
 
 TASKS = 16  # a batch is cut into so many tasks at most, whatever the number of threads: sums are the same on every machine
-SLAB = 1 << 20  # bytes of the largest array between layers, so that a slab stays in cache, and is worth handing to a thread
+SLAB = 1 << 21  # bytes of the largest array between layers, so that a slab stays in cache, and is worth handing to a thread
 
 
 class Parameter:
@@ -100,6 +100,8 @@ class Layer:
         x = self.device.asarray(x)
         if x.dtype not in (np.float32, np.float64):
             raise TypeError(f"{type(self).__name__}: {name} must be float32 or float64, not {x.dtype}")
+        if x.ndim == 0 or len(x) == 0:
+            raise ValueError(f"{type(self).__name__}: {name} must hold at least one image, but has shape {x.shape}")
         return x
 
     def check_dy(self, dy, shape, dtype):

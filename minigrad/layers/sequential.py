@@ -20,6 +20,8 @@ class Sequential(Layer):
         for name, layer in layers.items():
             if not isinstance(layer, Layer):
                 raise TypeError(f"Sequential: {name} is no layer but {layer!r}")
+            if sum(layer is other for other in layers.values()) > 1:
+                raise ValueError(f"Sequential: {name} stands in two places; a layer remembers one forward, so make a second one")
         self.layers = OrderedDict(layers)
 
     def __getitem__(self, name):

@@ -1,0 +1,195 @@
+"""The command line: it trains, stops and goes on to the last bit, and answers mistakes with one sentence and exit code 2."""
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import alexnet
+from minigrad.training import load_checkpoint
+
+ROOT = Path(alexnet.__file__).parent
+FLAGS = ["--batch-size", "8", "--lr", "0.001"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """train/<class>/* and val/<class>/*: 30 dark and bright images of 28 x 28 pixels."""
+    root = tmp_path_factory.mktemp("data")
+    rng = np.random.default_rng(0)
+    for part, count in (("train", 15), ("val", 4)):
+        for name, grey in (("bright", 200), ("dark", 50)):
+            (root / part / name).mkdir(parents=True)
+            for i in range(count):
+                pixels = (grey + rng.integers(-40, 40, (28, 28, 3))).astype(np.uint8)
+                Image.fromarray(pixels).save(root / part / name / f"{i}.png")
+    return root
+
+
+@pytest.fixture(scope="module")
+def run(folder, tmp_path_factory):
+    """The folder of a finished run of two epochs."""
+    output = tmp_path_factory.mktemp("runs") / "whole"
+    assert alexnet.main(["--data", str(folder), "--epochs", "2", "--output", str(output), *FLAGS]) == 0
+    return output
+
+
+def rows(output):
+    with open(output / "history.csv") as file:
+        return [{k: v for k, v in row.items() if k not in ("seconds", "images_per_second")} for row in csv.DictReader(file)]
+
+
+def same(one, other):
+    a, b = load_checkpoint(one), load_checkpoint(other)
+    return all(
+        np.array_equal(x[name], y[name]) for x, y in ((a.values, b.values), (a.velocities, b.velocities)) for name in x.keys() | y.keys()
+    )
+
+
+def refusal(capsys, *argv):
+    """The one sentence that a mistake is answered with."""
+    capsys.readouterr()
+    assert alexnet.main([str(a) for a in argv]) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and err.count("\n") == 1 and "Traceback" not in err
+    return err
+
+
+def test_a_run_leaves_its_files(run):
+    assert {p.name for p in run.iterdir()} == {"checkpoint.safetensors", "config.json", "curves.png", "filters.png", "history.csv"}
+    assert [row["epoch"] for row in rows(run)] == ["1", "2"]
+
+
+def test_resuming_at_an_epochs_end_is_bit_for_bit(run, folder, tmp_path):
+    halves = tmp_path / "halves"
+    assert alexnet.main(["--data", str(folder), "--epochs", "1", "--schedule", "constant", "--output", str(halves), *FLAGS]) == 0
+    assert alexnet.main(["--resume", str(halves), "--epochs", "2"]) == 0
+    whole = tmp_path / "whole"
+    assert alexnet.main(["--data", str(folder), "--epochs", "2", "--schedule", "constant", "--output", str(whole), *FLAGS]) == 0
+    assert same(halves, whole) and rows(halves) == rows(whole)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")
+@pytest.mark.parametrize("number, code", [(signal.SIGKILL, -9), (signal.SIGINT, 130), (signal.SIGTERM, 130)])
+def test_stopped_from_outside_and_resumed_is_bit_for_bit(folder, tmp_path, number, code):
+    whole, stopped = tmp_path / "whole", tmp_path / "stopped"
+    common = ["--data", str(folder), "--epochs", "6", *FLAGS]
+    assert alexnet.main([*common, "--output", str(whole)]) == 0
+    process = subprocess.Popen([sys.executable, "alexnet.py", *common, "--output", str(stopped)], cwd=ROOT, stderr=subprocess.PIPE)
+    deadline = time.monotonic() + 60
+    while not (stopped / "checkpoint.safetensors").exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.send_signal(number)
+    message = process.communicate(timeout=60)[1].decode()
+    if process.returncode != 0:  # else it was done before the signal came
+        assert process.returncode == code
+        if code == 130:
+            assert "--resume" in message
+        assert alexnet.main(["--resume", str(stopped)]) == 0
+    assert same(whole, stopped) and rows(whole) == rows(stopped)
+
+
+def test_evaluate_alone_and_as_an_ensemble(run, folder, capsys):
+    assert alexnet.main(["evaluate", "--checkpoint", str(run)]) == 0
+    alone = capsys.readouterr().out
+    assert alexnet.main(["evaluate", "--checkpoint", str(run), str(run), "--data", str(folder)]) == 0
+    assert capsys.readouterr().out == alone
+    assert f"top-1 error {float(rows(run)[-1]['val_top1_error']):.2%}" in alone
+
+
+def test_predict_takes_any_image(run, tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 255, (45, 31, 3), dtype=np.uint8)
+    image = Image.fromarray(pixels)
+    paths = []
+    for mode, suffix in (("RGB", "jpg"), ("L", "png"), ("P", "png"), ("RGBA", "png"), ("CMYK", "jpg"), ("1", "png")):
+        paths.append(str(tmp_path / f"{mode}.{suffix}"))
+        image.convert(mode).save(paths[-1])
+    assert alexnet.main(["predict", "--checkpoint", str(run), *paths]) == 0
+    out = capsys.readouterr().out
+    assert all(path in out for path in paths) and out.count("bright") == out.count("dark") == len(paths)
+
+
+def test_summary_prints_the_totals(capsys):
+    assert alexnet.main(["summary"]) == 0
+    out = capsys.readouterr().out
+    for number in ("60,965,224", "724,406,816", "659,272", "121,344", "62,369,155"):
+        assert number in out
+
+
+def test_benchmark_prints_a_table(capsys):
+    assert alexnet.main(["benchmark", "--variant", "small", "--batch-size", "3", "--steps", "2"]) == 0
+    out = capsys.readouterr().out
+    assert "conv5" in out and "GFLOP/s" in out and "images/s" in out
+
+
+@pytest.mark.parametrize(
+    "argv, words",
+    [
+        (["--device", "tpu"], ["tpu", "cpu,cpu"]),
+        (["--device", "0"], ["0", "cpu,cpu"]),
+        (["--device", "cpu,cpu,cpu"], ["3", "2"]),
+        (["--batch-size", "0"], ["batch-size", "0"]),
+        (["--lr", "-1"], ["lr", "-1"]),
+        (["--lr", "nan"], ["lr", "nan"]),
+        (["--momentum", "1.5"], ["momentum", "1.5"]),
+        (["--epochs", "none"], ["epochs", "none"]),
+        (["--variant", "vgg"], ["vgg", "one-tower"]),
+        (["--data", "nowhere"], ["nowhere"]),
+        (["--data", "cifar10:nowhere"], ["nowhere"]),
+        (["--resume", "nowhere"], ["nowhere"]),
+        (["evaluate", "--checkpoint", "nowhere"], ["nowhere"]),
+        (["--frobnicate"], ["--frobnicate"]),
+    ],
+)
+def test_mistakes_get_one_sentence(argv, words, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    message = refusal(capsys, *argv)
+    assert all(word in message for word in words)
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_empty_folder(tmp_path, capsys):
+    assert str(tmp_path) in refusal(capsys, "--data", tmp_path)
+
+
+def test_an_image_that_cannot_be_decoded_is_named(run, folder, tmp_path, capsys):
+    bad = tmp_path / "bad.png"
+    bad.write_bytes(b"no image")
+    assert "bad.png" in refusal(capsys, "predict", "--checkpoint", run, bad)
+
+
+def test_a_run_is_never_overwritten(run, folder, capsys):
+    before = (run / "checkpoint.safetensors").read_bytes()
+    assert "--resume" in refusal(capsys, "--data", folder, "--output", run)
+    assert (run / "checkpoint.safetensors").read_bytes() == before
+
+
+def test_resuming_with_other_settings_is_refused(run, capsys):
+    message = refusal(capsys, "--resume", run, "--variant", "owt")
+    assert "small" in message and "owt" in message
+
+
+def test_a_checkpoint_of_other_classes_is_refused(run, capsys):
+    message = refusal(capsys, "evaluate", "--checkpoint", run, "--data", "fashion-mnist")
+    assert "2" in message and "10" in message
+
+
+@pytest.mark.parametrize("damage", [lambda b: b[: len(b) // 2], lambda b: b"not safetensors" * 100, lambda b: b""])
+def test_a_damaged_checkpoint_is_refused(run, tmp_path, capsys, damage):
+    broken = tmp_path / "broken.safetensors"
+    broken.write_bytes(damage((run / "checkpoint.safetensors").read_bytes()))
+    assert "broken.safetensors" in refusal(capsys, "evaluate", "--checkpoint", broken)
+
+
+def test_an_output_that_cannot_be_written(folder, tmp_path, capsys):
+    blocked = tmp_path / "file"
+    blocked.write_text("in the way")
+    assert "file" in refusal(capsys, "--data", folder, "--output", blocked / "run").splitlines()[-1]
