@@ -50,7 +50,7 @@ WIDTHS = {
     "one-tower": ((96, 256, 384, 384, 256), 1),
     "owt": ((64, 192, 384, 256, 256), 1),
     "half": ((48, 128, 192, 192, 256), 1),
-    "small": ((64, 96, 128, 128, 128), 2),
+    "small": ((32, 64, 96, 96, 64), 2),
 }
 
 
@@ -81,8 +81,8 @@ class Make:
         return layer
 
 
-def paper_stages(widths, towers, classes, make, conv1, pixels_left, hidden):
-    """Figure 2, one column of it for each tower. `make` is a list of `Make`s; `conv1` (kernel, stride, padding), the kernel of conv2 is 5.
+def paper_stages(widths, towers, classes, make, conv1, conv2, pixels_left, hidden):
+    """Figure 2, one column of it for each tower. `make` is a list of `Make`s; conv1: (kernel, stride, padding); conv2: its kernel.
 
     pixels_left: rows and columns behind pool5. hidden: units of fc6 and of fc7, all towers together."""
     c1, c2, c3, c4, c5 = (width // towers for width in widths)
@@ -95,7 +95,7 @@ def paper_stages(widths, towers, classes, make, conv1, pixels_left, hidden):
             relu1=ReLU(),
             norm1=LocalResponseNorm(5, 1e-4, 0.75, 2.0),
             pool1=MaxPool2d(3, 2),
-            conv2=m.conv("conv2", c1, c2, 5, padding=2),
+            conv2=m.conv("conv2", c1, c2, conv2, padding=conv2 // 2),
             relu2=ReLU(),
             norm2=LocalResponseNorm(5, 1e-4, 0.75, 2.0),
             pool2=MaxPool2d(3, 2),
@@ -180,9 +180,9 @@ class AlexNet(Layer):
         if variant == "owt":
             stages = owt_stages(widths, num_classes, make)
         elif variant == "small":
-            stages = paper_stages(widths, towers, num_classes, make, (5, 2, 2), pixels_left=1, hidden=512)
+            stages = paper_stages(widths, towers, num_classes, make, (3, 1, 1), 3, pixels_left=3, hidden=512)
         else:
-            stages = paper_stages(widths, towers, num_classes, make, (11, 4, OVERHANG), pixels_left=6, hidden=4096)
+            stages = paper_stages(widths, towers, num_classes, make, (11, 4, OVERHANG), 5, pixels_left=6, hidden=4096)
         for tower in stages[0]:
             tower["conv1"].input_gradient = False
         self.image_size = 32 if variant == "small" else 224
@@ -348,8 +348,8 @@ def summary(net, out=None):
 # ---- the command line
 
 DEFAULTS = {  # of a training run, by variant
-    "small": {"epochs": 12, "batch_size": 64, "lr": 0.01, "schedule": "steps"},
-    "paper": {"epochs": 90, "batch_size": 128, "lr": 0.01, "schedule": "plateau"},
+    "small": {"epochs": 10, "batch_size": 32, "lr": 0.01, "schedule": "steps", "init": "he", "augment": False},
+    "paper": {"epochs": 90, "batch_size": 128, "lr": 0.01, "schedule": "plateau", "init": "2012", "augment": True},
 }
 KEPT = ("variant", "init", "seed", "data", "synthetic", "batch_size", "lr", "momentum", "weight_decay", "schedule", "augment")
 
@@ -394,7 +394,7 @@ def command_line():
         p.add_argument("--variant", choices=list(WIDTHS), default=default, help="which network (default: small)")
         p.add_argument("--device", default=None, metavar="D", help="cpu, or cpu,cpu for the two towers side by side (default: cpu)")
         p.add_argument("--seed", type=NATURAL, default=None, help="of weights, order, augmentation and dropout (default: 0)")
-        p.add_argument("--init", choices=list(PRESETS), default=None, help="starting weights (default: 2012)")
+        p.add_argument("--init", choices=list(PRESETS), default=None, help="starting weights (default: 2012; training small: he)")
 
     data_help = "fashion-mnist (embedded, the default), fashion-mnist:DIR, cifar10:DIR, or a folder with train/<class>/* and val/<class>/*"
 
@@ -403,8 +403,8 @@ def command_line():
     p.add_argument("--data", metavar="DATA", help=data_help)
     p.add_argument("--synthetic", action="store_true", default=None, help="random images made up on the spot instead of --data")
     p.add_argument("--skip-bad", action="store_true", help="leave out images that cannot be decoded")
-    p.add_argument("--epochs", type=WHOLE, help="how many passes over the images (default: 12 for small, else 90)")
-    p.add_argument("--batch-size", type=WHOLE, help="images in a step (default: 64 for small, else 128)")
+    p.add_argument("--epochs", type=WHOLE, help="how many passes over the images (default: 10 for small, else 90)")
+    p.add_argument("--batch-size", type=WHOLE, help="images in a step (default: 32 for small, else 128)")
     p.add_argument("--lr", type=RATE, help="learning rate (default: 0.01)")
     p.add_argument("--momentum", type=RATE, help="(default: 0.9)")
     p.add_argument("--weight-decay", type=RATE, help="(default: 0.0005)")
@@ -414,7 +414,12 @@ def command_line():
         help="lr divided by 10 when the validation error stalls, three times (plateau, the paper's; default but for small); "
         "after 3/4 and 11/12 of the epochs (steps; default for small); or never",
     )
-    p.add_argument("--no-augment", dest="augment", action="store_false", default=None, help="no random crops and flips")
+    p.add_argument(
+        "--augment",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="random crops and flips, which pay off in long runs (default: not for small)",
+    )
     p.add_argument("--workers", type=WHOLE, default=1, help="threads that prepare batches (default: 1)")
     p.add_argument("--resume", metavar="RUN", help="go on with a checkpoint or its run folder")
     p.add_argument("--output", metavar="DIR", help="run folder (default: a new one in runs/)")
@@ -497,13 +502,11 @@ def train_command(arguments):
         defaults = DEFAULTS.get(config["variant"], DEFAULTS["paper"])
         for key, value in {
             **defaults,
-            "init": "2012",
             "seed": 0,
             "data": "fashion-mnist",
             "synthetic": False,
             "momentum": 0.9,
             "weight_decay": 5e-4,
-            "augment": True,
         }.items():
             config.setdefault(key, value)
         config["epochs"] = arguments.epochs or defaults["epochs"]

@@ -4,6 +4,7 @@ On a CPU the work is cut into tasks of whole images, which run on worker threads
 release Python's lock, so the threads truly run side by side. Tasks never depend on the number of threads, and neither do results."""
 
 import contextlib
+import math
 import os
 import threading
 import weakref
@@ -27,8 +28,7 @@ class Memory:
 
     def empty(self, shape, dtype):
         """An uninitialised array of that shape; aligned to cache lines."""
-        dtype = np.dtype(dtype)
-        size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
+        size = math.prod(shape) * np.dtype(dtype).itemsize
         if size < REUSED_FROM:
             return np.empty(shape, dtype)
         free = self.free[size]
