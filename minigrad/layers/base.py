@@ -148,7 +148,7 @@ class Call:
 def cut(N, bytes_per_image):
     """The tasks of a batch of N images: a list of lists of slices, each slice a slab."""
     per_slab = max(1, SLAB // max(1, bytes_per_image))
-    per_task = max(-(-N // TASKS), min(per_slab, -(-N // 4)))  # small images: few tasks, since each has a price, but more than one
+    per_task = max(-(-N // TASKS), per_slab // 2)  # less than half a slab is not worth a task: handing it over has its price
     return [
         [slice(i, min(i + per_slab, start + per_task, N)) for i in range(start, min(start + per_task, N), per_slab)]
         for start in range(0, N, per_task)
