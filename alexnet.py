@@ -81,8 +81,10 @@ class Make:
         return layer
 
 
-def paper_stages(widths, towers, classes, make, conv1, conv2, pixels_left, hidden):
-    """Figure 2, one column of it for each tower. `make` is a list of `Make`s; conv1: (kernel, stride, padding); conv2: its kernel.
+def paper_stages(widths, towers, classes, make, conv1, conv2, pool5, pixels_left, hidden):
+    """Figure 2, one column of it for each tower. `make` is a list of `Make`s.
+
+    conv1: (kernel, stride, padding). conv2: its kernel. pool5: its stride.
 
     pixels_left: rows and columns behind pool5. hidden: units of fc6 and of fc7, all towers together."""
     c1, c2, c3, c4, c5 = (width // towers for width in widths)
@@ -109,7 +111,7 @@ def paper_stages(widths, towers, classes, make, conv1, conv2, pixels_left, hidde
             relu4=ReLU(),
             conv5=m.conv("conv5", c4, c5, 3, padding=1),
             relu5=ReLU(),
-            pool5=MaxPool2d(3, 2),
+            pool5=MaxPool2d(3, pool5),
         )
 
     def sixth(m):
@@ -179,10 +181,10 @@ class AlexNet(Layer):
         make = [Make(init, seed, tower, variant) for tower in range(towers)]
         if variant == "owt":
             stages = owt_stages(widths, num_classes, make)
-        elif variant == "small":
-            stages = paper_stages(widths, towers, num_classes, make, (3, 1, 1), 3, pixels_left=3, hidden=512)
+        elif variant == "small":  # 28 to 32 pixels become 13 to 15, 6 or 7, and with pool5's stride of 3 always 2
+            stages = paper_stages(widths, towers, num_classes, make, (3, 1, 1), 3, pool5=3, pixels_left=2, hidden=512)
         else:
-            stages = paper_stages(widths, towers, num_classes, make, (11, 4, OVERHANG), 5, pixels_left=6, hidden=4096)
+            stages = paper_stages(widths, towers, num_classes, make, (11, 4, OVERHANG), 5, pool5=2, pixels_left=6, hidden=4096)
         for tower in stages[0]:
             tower["conv1"].input_gradient = False
         self.image_size = 32 if variant == "small" else 224
@@ -206,12 +208,6 @@ class AlexNet(Layer):
     def forward(self, images):
         images = self.check(images, "images")
         self.output_shape(images.shape)
-        N, H, W, C = images.shape
-        if H < self.image_size or W < self.image_size:  # mean grey around them, as conv1's own padding
-            framed = np.zeros((N, self.image_size, self.image_size, C), images.dtype)
-            top, left = (self.image_size - H) // 2, (self.image_size - W) // 2
-            framed[:, top : top + H, left : left + W] = images
-            images = framed
         return self.towers.forward(images)
 
     def backward(self, dlogits):
