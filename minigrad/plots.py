@@ -142,9 +142,9 @@ def _top(group, gap):
 
 
 def filters(kernels, path):
-    """Draw the kernels of conv1 as colour images into the PNG file `path`: Figure 3.
+    """Draw the kernels of conv1 as images into the PNG file `path`: Figure 3.
 
-    kernels  one array (k, k, 3, n) per tower
+    kernels  one array (k, k, 3, n) per tower, or (k, k, 1, n) to be drawn in grey
     One min-max scale serves all kernels of all towers, so that weak kernels look weak. A row holds 16 kernels, or
     8 when a tower has fewer than 16. Every weight is a square of whole pixels.
     """
@@ -169,12 +169,12 @@ def filters(kernels, path):
 
 
 def _mosaic(W, pixels):
-    """Kernels (k, k, 3, n) in [0, 1] as one image on white, each weight `pixels` wide, gaps between kernels."""
-    k, _, channels, n = W.shape
+    """Kernels (k, k, 3 or 1, n) in [0, 1] as one colour image on white, each weight `pixels` wide, gaps between kernels."""
+    k, _, _, n = W.shape
     columns = 16 if n >= 16 else 8
     rows = -(-n // columns)
     side, gap = k * pixels, 4
-    image = np.ones((rows * (side + gap) - gap, min(n, columns) * (side + gap) - gap, channels))
+    image = np.ones((rows * (side + gap) - gap, min(n, columns) * (side + gap) - gap, 3))
     for i in range(n):
         top, left = i // columns * (side + gap), i % columns * (side + gap)
         image[top : top + side, left : left + side] = W[..., i].repeat(pixels, axis=0).repeat(pixels, axis=1)

@@ -430,7 +430,7 @@ def train(
                 position.epoch, position.batch, position.tally = position.epoch + 1, 0, Tally()
                 save()
                 _write(output / "history.csv", _as_csv(position.rows))
-                _draw(net, position.rows, output)
+                _draw(net, mean, position.rows, output)
                 print(_sentence(name, row, epochs), file=out, flush=True)
         except _Stopped:
             save()
@@ -517,8 +517,11 @@ def _write(path, text):
         raise TrainingError(f"Could not write {path}: {_reason(error)}.") from error
 
 
-def _draw(net, rows, output):
+def _draw(net, mean, rows, output):
     kernels = [_to_host(p.value) for p in net.parameters() if p.name.endswith("conv1.W")]
+    if mean is not None and (mean == mean[..., :1]).all():
+        # Of grey images a kernel sees the sum of its three colours; how they share it is left over from the start.
+        kernels = [W.sum(axis=2, keepdims=True) for W in kernels]
     try:
         plots.curves(rows, output / "curves.png")
         if kernels:

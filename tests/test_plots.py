@@ -84,6 +84,13 @@ def test_every_weight_of_a_filter_is_a_square_of_whole_pixels(tmp_path, k, n):
             assert np.abs(shown - wanted).max() <= 1
 
 
+def test_kernels_of_one_colour_are_grey(tmp_path):
+    W = np.random.default_rng(1).normal(size=(5, 5, 1, 3))
+    plots.filters([W], tmp_path / "filters.png")
+    image = pixels(tmp_path / "filters.png")[30:95, 16:-16]
+    assert (image == image[..., :1]).all() and image.std() > 0
+
+
 def test_one_tower_of_equal_weights_is_drawn(tmp_path):
     plots.filters([np.full((3, 3, 3, 2), 0.5)], tmp_path / "filters.png")
     assert pixels(tmp_path / "filters.png").std() > 0

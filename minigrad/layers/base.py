@@ -3,6 +3,8 @@
 Every layer but Linear and the loss treats images one by one. Such a layer writes its arithmetic for a *slab* of a few images, and
 several of them in a row take one slab through all of them while it is still in the processor's cache."""
 
+import threading
+
 import numpy as np
 
 from minigrad.device import CPU
@@ -146,12 +148,18 @@ class Call:
 
 
 def cut(N, bytes_per_image):
-    """The tasks of a batch of N images: a list of lists of slices, each slice a slab."""
+    """The tasks of a batch of N images: a list of lists of slices, each slice a slab.
+
+    The number of tasks depends on the work alone. It is a power of two, so that two, four or eight threads get equal shares; a task
+    of less than a slab is worth its handing over only while there would be but one."""
     per_slab = max(1, SLAB // max(1, bytes_per_image))
-    per_task = max(-(-N // TASKS), per_slab // 2)  # less than half a slab is not worth a task: handing it over has its price
+    tasks = TASKS
+    while tasks > 2 and N * bytes_per_image < tasks * SLAB:
+        tasks //= 2
+    tasks = min(tasks, N)
+    edges = [N * t // tasks for t in range(tasks + 1)]
     return [
-        [slice(i, min(i + per_slab, start + per_task, N)) for i in range(start, min(start + per_task, N), per_slab)]
-        for start in range(0, N, per_task)
+        [slice(i, min(i + per_slab, end)) for i in range(start, end, per_slab)] for start, end in zip(edges[:-1], edges[1:], strict=True)
     ]
 
 
@@ -197,27 +205,40 @@ def backward_slabs(layers, dy):
     wanted = getattr(first, "input_gradient", True)
     dx = first.device.empty(first.call.x_shape, dtype) if wanted else None
 
+    for layer in layers:
+        for name in layer.names:
+            setattr(layer, "d" + name, None)  # free the last gradients' memory before these ask for some
+    totals, waiting, turn, lock = [None] * len(layers), {}, 0, threading.Lock()
+
     def work(t):
+        nonlocal turn
         sums = [None] * len(layers)
         for s, images in enumerate(tasks[t]):
             d = dy[images]
             for i in reversed(range(len(layers))):
                 d, gradients = layers[i].backward_slab(d, layers[i].call.kept[t][s])
-                if sums[i] is None:
-                    sums[i] = gradients
-                else:
-                    for total, gradient in zip(sums[i], gradients, strict=True):
-                        total += gradient
+                add(sums, i, gradients)
             if wanted:
                 dx[images] = d
-        return sums
+        with lock:  # whoever finds the next task's sums complete adds them: the order is that of the images, and few sums wait
+            waiting[t] = sums
+            while turn in waiting:
+                for i, gradients in enumerate(waiting.pop(turn)):
+                    add(totals, i, gradients)
+                turn += 1
 
-    parts = first.device.run(work, range(len(tasks)))
-    for i, layer in enumerate(layers):
-        for j, name in enumerate(layer.names):
-            total = parts[0][i][j]
-            for part in parts[1:]:
-                total += part[i][j]
+    first.device.run(work, range(len(tasks)))
+    for layer, gradients in zip(layers, totals, strict=True):
+        for name, total in zip(layer.names, gradients, strict=True):
             value = getattr(layer, name)
             setattr(layer, "d" + name, np.ascontiguousarray(total.reshape(value.shape), value.dtype))
     return dx
+
+
+def add(sums, i, gradients):
+    """sums[i] += gradients, arrays one by one; the first are taken as they are."""
+    if sums[i] is None:
+        sums[i] = gradients
+        return
+    for total, gradient in zip(sums[i], gradients, strict=True):
+        total += gradient

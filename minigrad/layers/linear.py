@@ -51,6 +51,7 @@ class Linear(Layer):
         self.check_forward(self.x is not None)
         x = self.x
         dy = self.check_dy(dy, (len(x), self.out_features), x.dtype)
+        self.dW = None  # free the last gradient's memory before this one asks for some
         W, dW = self.W.astype(x.dtype, copy=False), self.device.empty(self.W.shape, x.dtype)
         dx = self.device.empty(x.shape, x.dtype)
 
