@@ -328,9 +328,8 @@ def summary(net, out=None):
     biases = sum(p.value.size for p in net.parameters() if p.name.endswith(".b"))
     print(f"{'total':8s} {'':>18s} {parameters:12,} {macs:14,} {memory / 1e3:9,.1f}", file=out)
     neurons = sum(row["memory"] // 4 for row in rows if isinstance(row["layer"], (Conv2d, Linear)))
-    print(
-        f"{parameters - biases:,} weights and {biases:,} biases; {neurons:,} neurons; all layers above with both towers together", file=out
-    )
+    together = "; the numbers of a layer are those of all towers together" * (towers > 1)
+    print(f"{parameters - biases:,} weights and {biases:,} biases; {neurons:,} neurons{together}", file=out)
     if towers > 1:
         sends = sum(row["memory"] // row["towers"] for row, after in zip(rows, rows[1:], strict=False) if after["stage"] > row["stage"])
         print(

@@ -1,12 +1,13 @@
 """AlexNet: the counts, names, shapes and bytes of the network of 2012, and what its towers must never do."""
 
+import io
 from copy import deepcopy
 
 import numpy as np
 import pytest
 from naive import relative_error
 
-from alexnet import AlexNet
+from alexnet import AlexNet, summary
 from minigrad import SGD, SoftmaxCrossEntropy
 
 LAYERS = ["conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7", "fc8"]
@@ -69,6 +70,23 @@ def test_relatives(variant):
     assert [p.name for p in net.parameters()] == names(1)
     net.eval()
     assert net.forward(pixels(0, 1, 224)).shape == (1, 1000)
+
+
+@pytest.mark.parametrize(
+    "variant, macs, neurons",
+    [
+        ("paper", "724,406,816", "659,272"),
+        ("one-tower", "1,135,256,096", "659,272"),
+        ("owt", "714,188,480", "494,184"),
+        ("half", "391,514,384", "355,864"),
+    ],
+)
+def test_summary_adds_up_multiplications_and_neurons(variant, macs, neurons):
+    out = io.StringIO()
+    summary(AlexNet(variant), out)
+    total = next(line for line in out.getvalue().splitlines() if line.startswith("total"))
+    assert total.split()[1:3] == [f"{PARAMETERS[variant][0]:,}", macs]
+    assert f" {neurons} neurons" in out.getvalue()
 
 
 def test_paper_names_and_shapes(paper):
