@@ -147,6 +147,12 @@ class Call:
         self.kept = [[None] * len(slabs) for slabs in tasks]
 
 
+def shares(start, stop, n):
+    """n slices of nearly equal length from start to stop."""
+    edges = [start + (stop - start) * i // n for i in range(n + 1)]
+    return [slice(a, b) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+
+
 def cut(N, bytes_per_image):
     """The tasks of a batch of N images: a list of lists of slices, each slice a slab.
 
@@ -156,11 +162,8 @@ def cut(N, bytes_per_image):
     tasks = TASKS
     while tasks > 2 and N * bytes_per_image < tasks * SLAB:
         tasks //= 2
-    tasks = min(tasks, N)
-    edges = [N * t // tasks for t in range(tasks + 1)]
-    return [
-        [slice(i, min(i + per_slab, end)) for i in range(start, end, per_slab)] for start, end in zip(edges[:-1], edges[1:], strict=True)
-    ]
+    parts = shares(0, N, min(tasks, N))
+    return [shares(part.start, part.stop, -(-(part.stop - part.start) // per_slab)) for part in parts]
 
 
 def forward_slabs(layers, x, place=lambda layer, error: error):

@@ -25,16 +25,16 @@ def window_sum(q, half):
     return total[..., :C]
 
 
-def inverse_power(s, beta):
-    """s ** -beta. For 3/4 by two square roots: NumPy's power is 20 times slower, and this one is exact to the last bit or two."""
-    p = memory.empty(s.shape, s.dtype)
+def power(s, beta):
+    """s ** beta. For 3/4 by two square roots: NumPy's power is 20 times slower, and this one is exact to the last bit or two."""
+    q = memory.empty(s.shape, s.dtype)
     if beta != 0.75:
-        return np.power(s, -beta, out=p)
+        return np.power(s, beta, out=q)
     root = memory.empty(s.shape, s.dtype)
     np.sqrt(s, out=root)
-    np.sqrt(root, out=p)
-    p *= root
-    return np.reciprocal(p, out=p)
+    np.sqrt(root, out=q)
+    q *= root
+    return q
 
 
 class LocalResponseNorm(ImageLayer):
@@ -62,14 +62,14 @@ class LocalResponseNorm(ImageLayer):
         np.multiply(x, x, out=y)
         np.multiply(window_sum(y, self.size // 2), x.dtype.type(self.alpha), out=s)
         s += x.dtype.type(self.k)
-        np.multiply(x, inverse_power(s, self.beta), out=y)
-        return y, (x, s)
+        q = power(s, self.beta)
+        np.divide(x, q, out=y)
+        return y, (x, s, q)
 
     def backward_slab(self, dy, kept):
-        x, s = kept
-        p = inverse_power(s, self.beta)
+        x, s, q = kept
         dx, t = memory.empty(x.shape, x.dtype), memory.empty(x.shape, x.dtype)
-        np.multiply(dy, p, out=dx)  # dy s^-beta
+        np.divide(dy, q, out=dx)  # dy s^-beta
         np.multiply(dx, x, out=t)
         t /= s  # dy y / s
         np.multiply(window_sum(t, self.size // 2), x, out=t)
