@@ -343,7 +343,7 @@ def summary(net, out=None):
 # ---- the command line
 
 DEFAULTS = {  # of a training run, by variant
-    "small": {"epochs": 10, "batch_size": 32, "lr": 0.01, "schedule": "steps", "init": "he", "augment": False},
+    "small": {"epochs": 12, "batch_size": 64, "lr": 0.02, "schedule": "steps", "init": "he", "augment": False},
     "paper": {"epochs": 90, "batch_size": 128, "lr": 0.01, "schedule": "plateau", "init": "2012", "augment": True},
 }
 KEPT = ("variant", "init", "seed", "data", "synthetic", "batch_size", "lr", "momentum", "weight_decay", "schedule", "augment")
@@ -398,9 +398,9 @@ def command_line():
     p.add_argument("--data", metavar="DATA", help=data_help)
     p.add_argument("--synthetic", action="store_true", default=None, help="random images made up on the spot instead of --data")
     p.add_argument("--skip-bad", action="store_true", help="leave out images that cannot be decoded")
-    p.add_argument("--epochs", type=WHOLE, help="how many passes over the images (default: 10 for small, else 90)")
-    p.add_argument("--batch-size", type=WHOLE, help="images in a step (default: 32 for small, else 128)")
-    p.add_argument("--lr", type=RATE, help="learning rate (default: 0.01)")
+    p.add_argument("--epochs", type=WHOLE, help="how many passes over the images (default: 12 for small, else 90)")
+    p.add_argument("--batch-size", type=WHOLE, help="images in a step (default: 64 for small, else 128)")
+    p.add_argument("--lr", type=RATE, help="learning rate (default: 0.02 for small, else 0.01)")
     p.add_argument("--momentum", type=RATE, help="(default: 0.9)")
     p.add_argument("--weight-decay", type=RATE, help="(default: 0.0005)")
     p.add_argument(

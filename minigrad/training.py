@@ -538,7 +538,7 @@ class _Bar(tqdm):
         """Move on by one batch and show the means so far."""
         loss, top1, top5 = tally.means()
         speed = tally.images / tally.seconds
-        self.set_postfix_str(f"loss {loss:.3f}, top-1 {top1:.1%}, top-5 {top5:.1%}, {speed:.3g} images/s", refresh=False)
+        self.set_postfix_str(f"loss {loss:.3f}, top-1 {top1:.1%}, top-5 {top5:.1%}, {_rate(speed)} images/s", refresh=False)
         self.update()
 
 
@@ -555,11 +555,16 @@ def _bar(name, total, done, out):
     )
 
 
+def _rate(speed):
+    """Images per second to three figures and no exponent."""
+    return f"{speed:,.0f}" if speed >= 100 else f"{speed:.3g}"
+
+
 def _sentence(name, row, epochs):
     left = (epochs - row["epoch"]) * row["seconds"]
     return (
         f"{name}: train loss {row['train_loss']:.4f}, top-1 error {row['train_top1_error']:.1%}, "
         f"top-5 {row['train_top5_error']:.1%}; val loss {row['val_loss']:.4f}, top-1 error "
         f"{row['val_top1_error']:.1%}, top-5 {row['val_top5_error']:.1%}; "
-        f"{row['images_per_second']:.3g} images/s, {tqdm.format_interval(left)} left"
+        f"{_rate(row['images_per_second'])} images/s, {tqdm.format_interval(left)} left"
     )
