@@ -8,7 +8,7 @@ import pytest
 from naive import relative_error
 
 from alexnet import AlexNet, summary
-from minigrad import SGD, SoftmaxCrossEntropy
+from minigrad import SGD, SoftmaxCrossEntropy, data, training
 
 LAYERS = ["conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7", "fc8"]
 FULLY_CONNECTED = [37_752_832, 16_781_312, 4_097_000]
@@ -335,3 +335,22 @@ def test_copies_share_nothing():
 def test_what_does_not_exist_is_refused(options, message):
     with pytest.raises(ValueError, match=message):
         small(**options)
+
+
+def test_small_learns_64_images_by_heart():
+    dataset = data.load("fashion-mnist", size=32)
+    net, loss = AlexNet("small", num_classes=10, init="he"), SoftmaxCrossEntropy()
+    mean = data.mean_image(dataset.train_images)
+    loader = data.Loader(dataset.train_images[:64], dataset.train_labels[:64], 32, mean=mean, size=28, shuffle=True, scale=net.input_scale)
+    optimizer, error = SGD(net.parameters(), 0.01), 1
+    for epoch in range(100):
+        net.train()
+        for x, labels in loader.batches(epoch):
+            loss.forward(net.forward(x), labels)
+            net.backward(loss.backward())
+            optimizer.step()
+        if epoch % 5 == 4:
+            error = training.evaluate(net, loss, loader.batches(0))[1]
+        if error == 0:
+            break
+    assert error == 0
