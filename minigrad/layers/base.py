@@ -156,8 +156,8 @@ def shares(start, stop, n):
 def cut(N, bytes_per_image):
     """The tasks of a batch of N images: a list of lists of slices, each slice a slab.
 
-    The number of tasks depends on the work alone. It is a power of two, so that two, four or eight threads get equal shares; a task
-    of less than a slab is worth its handing over only while there would be but one."""
+    The number of tasks depends on the work alone. It is a power of two, so that two, four or eight threads get equal shares, and a
+    task is at least a slab, since handing it over has its price; but two there always are."""
     per_slab = max(1, SLAB // max(1, bytes_per_image))
     tasks = TASKS
     while tasks > 2 and N * bytes_per_image < tasks * SLAB:
