@@ -26,7 +26,7 @@ from minigrad import (
     data,
     training,
 )
-from minigrad.optim import ByEpoch, Constant, Plateau
+from minigrad.optim import ByEpoch, Constant, LinearDecay, Plateau
 
 # The windows of conv1 reach three pixels beyond the right and the bottom of a 224 x 224 image, which makes 55 x 55.
 # (top, bottom, left, right)
@@ -343,7 +343,7 @@ def summary(net, out=None):
 # ---- the command line
 
 DEFAULTS = {  # of a training run, by variant
-    "small": {"epochs": 12, "batch_size": 64, "lr": 0.02, "schedule": "steps", "init": "he", "augment": False},
+    "small": {"epochs": 12, "batch_size": 64, "lr": 0.01, "schedule": "linear", "init": "2012", "augment": False},
     "paper": {"epochs": 90, "batch_size": 128, "lr": 0.01, "schedule": "plateau", "init": "2012", "augment": True},
 }
 KEPT = ("variant", "init", "seed", "data", "synthetic", "batch_size", "lr", "momentum", "weight_decay", "schedule", "augment")
@@ -389,7 +389,7 @@ def command_line():
         p.add_argument("--variant", choices=list(WIDTHS), default=default, help="which network (default: small)")
         p.add_argument("--device", default=None, metavar="D", help="cpu, or cpu,cpu for the two towers side by side (default: cpu)")
         p.add_argument("--seed", type=NATURAL, default=None, help="of weights, order, augmentation and dropout (default: 0)")
-        p.add_argument("--init", choices=list(PRESETS), default=None, help="starting weights (default: 2012; training small: he)")
+        p.add_argument("--init", choices=list(PRESETS), default=None, help="starting weights (default: 2012)")
 
     data_help = "fashion-mnist (embedded, the default), fashion-mnist:DIR, cifar10:DIR, or a folder with train/<class>/* and val/<class>/*"
 
@@ -400,14 +400,14 @@ def command_line():
     p.add_argument("--skip-bad", action="store_true", help="leave out images that cannot be decoded")
     p.add_argument("--epochs", type=WHOLE, help="how many passes over the images (default: 12 for small, else 90)")
     p.add_argument("--batch-size", type=WHOLE, help="images in a step (default: 64 for small, else 128)")
-    p.add_argument("--lr", type=RATE, help="learning rate (default: 0.02 for small, else 0.01)")
+    p.add_argument("--lr", type=RATE, help="learning rate (default: 0.01)")
     p.add_argument("--momentum", type=RATE, help="(default: 0.9)")
     p.add_argument("--weight-decay", type=RATE, help="(default: 0.0005)")
     p.add_argument(
         "--schedule",
-        choices=["plateau", "steps", "constant"],
-        help="lr divided by 10 when the validation error stalls, three times (plateau, the paper's; default but for small); "
-        "after 3/4 and 11/12 of the epochs (steps; default for small); or never",
+        choices=["plateau", "steps", "linear", "constant"],
+        help="lr divided by 10 when the validation error stalls, three times (plateau, the paper's; default but for small), or "
+        "after 3/4 and 11/12 of the epochs (steps); falling by the same amount after each epoch (linear; default for small)",
     )
     p.add_argument(
         "--augment",
@@ -566,6 +566,8 @@ def schedule(config):
     if config["schedule"] == "steps":
         epochs = config["epochs"]
         return ByEpoch(config["lr"], [max(1, epochs * 3 // 4), max(1, epochs * 11 // 12)])
+    if config["schedule"] == "linear":
+        return LinearDecay(config["lr"], config["epochs"])
     return Constant(config["lr"])
 
 

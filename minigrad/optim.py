@@ -91,6 +91,18 @@ class ByEpoch(Constant):
         self.lr = self.first * self.factor ** sum(milestone <= self.epoch for milestone in self.milestones)
 
 
+class LinearDecay(Constant):
+    """lr falls by lr / epochs after each of `epochs` epochs; afterwards it stays at the last rate, lr / epochs."""
+
+    def __init__(self, lr, epochs):
+        super().__init__(lr)
+        self.first, self.epochs, self.epoch = lr, epochs, 0
+
+    def epoch_ended(self, val_error):
+        self.epoch += 1
+        self.lr = self.first * max(1, self.epochs - self.epoch) / self.epochs
+
+
 class Plateau(Constant):
     """The paper's rule (§5): lr times `factor` when the validation error has stalled, `times` times in all, then stop.
 
