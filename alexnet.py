@@ -346,7 +346,20 @@ DEFAULTS = {  # of a training run, by variant
     "small": {"epochs": 12, "batch_size": 64, "lr": 0.02, "schedule": "steps", "init": "he", "augment": False},
     "paper": {"epochs": 90, "batch_size": 128, "lr": 0.01, "schedule": "plateau", "init": "2012", "augment": True},
 }
-KEPT = ("variant", "init", "seed", "data", "synthetic", "batch_size", "lr", "momentum", "weight_decay", "schedule", "augment")
+KEPT = (
+    "variant",
+    "init",
+    "seed",
+    "data",
+    "synthetic",
+    "batch_size",
+    "lr",
+    "momentum",
+    "weight_decay",
+    "schedule",
+    "augment",
+    "colour_noise",
+)
 
 
 class UsageError(Exception):
@@ -391,7 +404,10 @@ def command_line():
         p.add_argument("--seed", type=NATURAL, default=None, help="of weights, order, augmentation and dropout (default: 0)")
         p.add_argument("--init", choices=list(PRESETS), default=None, help="starting weights (default: 2012; training small: he)")
 
-    data_help = "fashion-mnist (embedded, the default), fashion-mnist:DIR, cifar10:DIR, or a folder with train/<class>/* and val/<class>/*"
+    data_help = (
+        "fashion-mnist (embedded, the default), fashion-mnist:DIR, cifar10:DIR, a folder made by prepare, "
+        "or one with train/<class>/* and val/<class>/*"
+    )
 
     p = word("train", "train a network (the default word)")
     network(p)
@@ -415,6 +431,13 @@ def command_line():
         default=None,
         help="random crops and flips, which pay off in long runs (default: not for small)",
     )
+    p.add_argument(
+        "--colour-noise",
+        type=RATE,
+        metavar="S",
+        help="the colours of each image vary as those of all pixels do, times S (default: 0.1, the paper's, for 224-pixel images that "
+        "are augmented, else 0)",
+    )
     p.add_argument("--workers", type=WHOLE, default=1, help="threads that prepare batches (default: 1)")
     p.add_argument("--resume", metavar="RUN", help="go on with a checkpoint or its run folder")
     p.add_argument("--output", metavar="DIR", help="run folder (default: a new one in runs/)")
@@ -431,6 +454,14 @@ def command_line():
     p.add_argument("images", nargs="+", metavar="IMAGE")
     p.add_argument("--device", default="cpu", metavar="D")
     p.add_argument("--top", type=WHOLE, default=5, help="how many classes to show (default: 5)")
+
+    p = word("prepare", "bring all images to one size once: the central square of each, in files that are read without decoding")
+    p.add_argument("--data", required=True, metavar="SRC", help="class folders, or ILSVRC's tar files and its devkit or label file")
+    p.add_argument("--out", required=True, metavar="DIR", help="the prepared set; what lies there half done is completed, else checked")
+    p.add_argument("--size", type=WHOLE, default=256, help="pixels of the squares (default: 256)")
+    p.add_argument("--labels", metavar="FILE", help="what flat validation images show (default: found in SRC)")
+    p.add_argument("--skip-bad", action="store_true", help="leave out images that cannot be decoded")
+    p.add_argument("--workers", type=WHOLE, help="processes (default: one for each core)")
 
     p = word("summary", "shapes, parameters, multiply-adds, memory, and what towers exchange")
     network(p, "paper")
@@ -469,12 +500,22 @@ def load_data(config, skip_bad=False):
 
 def image_size(config, dataset):
     """What the network is fed: 224 pixels, or for `small` the images as they are."""
-    if config["variant"] != "small":
-        return 224
-    size = min(32, min(dataset.train_images[0].shape[:2]))
-    if size < 28:
-        raise UsageError(f"The images of {dataset.name} have {size} pixels; the variant small needs at least 28.")
-    return size
+    there = min(dataset.train_images[0].shape[:2])
+    least, most = (28, 40) if config["variant"] == "small" else (224, float("inf"))
+    if not least <= there <= most:
+        wanted = f"{least} to {most}" if config["variant"] == "small" else f"at least {least}"
+        raise UsageError(f"The images of {dataset.name} have {there} pixels; the variant {config['variant']} needs {wanted}.")
+    return 224 if config["variant"] != "small" else min(32, there)
+
+
+def noise(config, dataset):
+    """The colour noise of a run, a matrix (3, 3), or None. The components it is made of are kept in `config`."""
+    if not config.get("colour_noise"):
+        return None
+    if "colours" not in config:
+        std, directions = data.colours(dataset.train_images) if dataset.colours is None else dataset.colours
+        config["colours"] = {"std": std.tolist(), "directions": directions.tolist()}
+    return data.noise_matrix([np.array(config["colours"][key]) for key in ("std", "directions")], config["colour_noise"])
 
 
 def train_command(arguments):
@@ -484,9 +525,9 @@ def train_command(arguments):
         checkpoint = training.load_checkpoint(arguments.resume)
         config = dict(checkpoint.metadata["config"])
         for key, value in asked.items():
-            if value is not None and value != config[key]:
+            if value is not None and value != config.get(key):
                 flag = "--" + key.replace("_", "-")
-                raise UsageError(f"The run was made with {flag} {config[key]}, so it cannot go on with {value}; leave {flag} out.")
+                raise UsageError(f"The run was made with {flag} {config.get(key)}, so it cannot go on with {value}; leave {flag} out.")
         config["epochs"] = arguments.epochs or config["epochs"]
         config["device"] = arguments.device or config["device"]
         folder = Path(arguments.resume)
@@ -504,6 +545,7 @@ def train_command(arguments):
             "weight_decay": 5e-4,
         }.items():
             config.setdefault(key, value)
+        config.setdefault("colour_noise", 0.1 if config["augment"] and config["variant"] != "small" else 0.0)
         config["epochs"] = arguments.epochs or defaults["epochs"]
         config["device"] = arguments.device or "cpu"
         output = None
@@ -517,6 +559,7 @@ def train_command(arguments):
             f"The checkpoint knows {len(config['classes'])} classes ({config['classes'][0]}, ...), "
             f"but the data has {len(dataset.classes)} ({dataset.classes[0]}, ...)."
         )
+    size = image_size(config, dataset)
     if output is None:
         output = new_folder(arguments.output, f"{config['variant']}-{dataset.name}")
     try:
@@ -525,11 +568,19 @@ def train_command(arguments):
         raise UsageError(f"The run folder {output} cannot be made: {error.strerror}; name another --output.") from None
     config["classes"], config["num_classes"] = list(dataset.classes), len(dataset.classes)
     net = make_network(config, len(dataset.classes))
-    size = image_size(config, dataset)
-    mean = data.mean_image(dataset.train_images) if checkpoint is None else checkpoint.mean
+    if checkpoint is not None:
+        mean = checkpoint.mean
+    else:
+        mean = data.mean_image(dataset.train_images) if dataset.mean is None else dataset.mean
     common = {"mean": mean, "size": size, "seed": config["seed"], "workers": arguments.workers, "scale": net.input_scale}
     train_loader = data.Loader(
-        dataset.train_images, dataset.train_labels, config["batch_size"], shuffle=True, augment=config["augment"], **common
+        dataset.train_images,
+        dataset.train_labels,
+        config["batch_size"],
+        shuffle=True,
+        augment=config["augment"],
+        noise=noise(config, dataset),
+        **common,
     )
     val_loader = data.Loader(dataset.val_images, dataset.val_labels, 2 * config["batch_size"], **common)
     optimizer = SGD(net.parameters(), config["lr"], config["momentum"], config["weight_decay"])
@@ -658,6 +709,16 @@ def predict_command(arguments):
     return 0
 
 
+def prepare_command(arguments):
+    a = arguments
+    try:
+        data.prepare(a.data, a.out, side=a.size, labels=a.labels, skip_bad=a.skip_bad, workers=a.workers)
+    except KeyboardInterrupt:
+        print(f"\nStopped; run the same command again to go on with {a.out}.", file=sys.stderr)
+        return 130
+    return 0
+
+
 def summary_command(arguments):
     summary(make_network(vars(arguments), arguments.classes))
     return 0
@@ -681,6 +742,7 @@ COMMANDS = {
     "train": train_command,
     "evaluate": evaluate_command,
     "predict": predict_command,
+    "prepare": prepare_command,
     "summary": summary_command,
     "benchmark": benchmark_command,
 }

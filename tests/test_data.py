@@ -871,7 +871,7 @@ def test_batches_that_do_not_exist(epoch, start):
 # ---- The package
 
 
-def test_data_imports_nothing_but_numpy_and_the_standard_library():
+def test_data_imports_nothing_but_numpy_the_standard_library_and_the_device():
     """Pillow is imported where it is needed: inside functions."""
     for path in DATA.glob("*.py"):
         for node in ast.parse(path.read_text(encoding="utf-8")).body:
@@ -882,10 +882,10 @@ def test_data_imports_nothing_but_numpy_and_the_standard_library():
             else:
                 continue
             assert not any(name.split(".")[0] in ("PIL", "matplotlib", "tqdm") for name in names), path.name
-            assert all(name.startswith("minigrad.data") for name in names if name.startswith("minigrad")), path.name
+            assert all(name.startswith(("minigrad.data", "minigrad.device")) for name in names if name.startswith("minigrad")), path.name
 
 
 def test_public_names():
-    names = ["DataError", "Dataset", "Folder", "Loader", "fit", "load", "mean_image", "read_image", "synthetic"]
+    names = "DataError Dataset Folder Loader colours fit load mean_image noise_matrix prepare read_image synthetic".split()
     assert sorted(data.__all__) == names and all(hasattr(data, name) for name in names)
     assert issubclass(DataError, ValueError)
