@@ -12,6 +12,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from minigrad.data.ahead import ahead
 from minigrad.data.colour import of_images
 from minigrad.data.images import DataError
+from minigrad.device import memory
 
 SAMPLE = 1000  # how many photographs a mean image is made of
 PART = 8  # photographs a thread prepares at a time
@@ -136,7 +137,7 @@ class Loader:
         def tasks():
             for i in range(start * self.batch_size, N, self.batch_size):
                 chosen = order[i : i + self.batch_size]
-                x = np.empty((len(chosen), len(views), self.size, self.size, 3), np.float32)
+                x = memory.empty((len(chosen), len(views), self.size, self.size, 3), np.float32)
                 for j in range(0, len(chosen), part):
                     yield x, chosen, slice(j, j + part)
 
@@ -182,33 +183,37 @@ class Loader:
         """Write the images `pixels` into x, (n, size, size, 3): mirrored, cut out, without the mean, with noise, scaled."""
         s, p = self.size, self.padding
         if self.one_by_one:
-            for image, out, top, left, mirror in zip(pixels, x, tops, lefts, mirrored, strict=True):
-                self._subtract(image, out, top, left, mirror)
+            for i, image in enumerate(pixels):
+                self._fill_one(x[i], image, tops[i], lefts[i], mirrored[i], None if noise is None else noise[i])
+            return
+        which = np.flatnonzero(mirrored)
+        pixels = pixels.copy() if self.crops == 10 else pixels
+        pixels[which] = pixels[which, :, ::-1]
+        if p:
+            padded = np.zeros((len(x), s + 2 * p, s + 2 * p, 3), np.float32)  # 0: the mean's grey
+            np.subtract(pixels, self.mean, out=padded[:, p : p + s, p : p + s])
+            x[...] = _cut(padded, tops, lefts, s)
         else:
-            which = np.flatnonzero(mirrored)
-            pixels = pixels.copy() if self.crops == 10 else pixels
-            pixels[which] = pixels[which, :, ::-1]
-            if p:
-                padded = np.zeros((len(x), s + 2 * p, s + 2 * p, 3), np.float32)  # 0: the mean's grey
-                np.subtract(pixels, self.mean, out=padded[:, p : p + s, p : p + s])
-                x[...] = _cut(padded, tops, lefts, s)
-            else:
-                np.subtract(_cut(pixels, tops, lefts, s), self.mean, out=x)
+            np.subtract(_cut(pixels, tops, lefts, s), self.mean, out=x)
         if noise is not None:
-            # Repeated along a row, so that one addition runs over all of it.
-            x.reshape(len(x), s, 3 * s)[...] += np.tile(noise, s)[:, None]
+            x += noise[:, None, None]
         if self.scale != 1:
             x *= self.scale
 
-    def _subtract(self, image, out, top, left, mirror):
-        """One crop, mirrored if `mirror`, without the mean, into `out`. Rows are taken as runs of 3 * size numbers, for speed."""
+    def _fill_one(self, x, image, top, left, mirror, noise):
+        """`_fill` for one image. Its rows are taken as runs of 3 * size numbers, for speed."""
         s, (H, W, _) = self.size, image.shape
         if mirror:
             left = W - s - left
             crop = image[top : top + s, left : left + s].take(self.backwards, axis=1).reshape(s, 3 * s)
         else:
             crop = image.reshape(H, 3 * W)[top : top + s, 3 * left : 3 * (left + s)]
-        np.subtract(crop, self.mean.reshape(s, 3 * s), out=out.reshape(s, 3 * s))
+        x = x.reshape(s, 3 * s)
+        np.subtract(crop, self.mean.reshape(s, 3 * s), out=x)
+        if noise is not None:
+            x += np.tile(noise, s)
+        if self.scale != 1:
+            x *= self.scale
 
 
 def _cut(images, tops, lefts, size):
