@@ -24,6 +24,7 @@ from minigrad import (
     SoftmaxCrossEntropy,
     Towers,
     data,
+    evaluation,
     training,
 )
 from minigrad.optim import ByEpoch, Constant, Plateau
@@ -445,8 +446,11 @@ def command_line():
     p = word("evaluate", "loss, top-1 and top-5 error of checkpoints; several are an ensemble, whose probabilities are averaged")
     p.add_argument("--checkpoint", nargs="+", required=True, metavar="RUN", help="checkpoints or run folders")
     p.add_argument("--data", metavar="DATA", help="(default: the data of the checkpoint)")
+    p.add_argument("--crops", type=int, choices=[1, 10], default=1, help="the centre, or the paper's ten crops (default: 1)")
+    p.add_argument("--output", metavar="DIR", help="folder for probabilities.npy, confusion.csv and classes.csv")
     p.add_argument("--device", default="cpu", metavar="D")
-    p.add_argument("--batch-size", type=WHOLE, default=128)
+    p.add_argument("--batch-size", type=WHOLE, default=128, help="crops at a time (default: 128)")
+    p.add_argument("--workers", type=WHOLE, default=1, help="threads that prepare batches (default: 1)")
     p.add_argument("--skip-bad", action="store_true", help="leave out images that cannot be decoded")
 
     p = word("predict", "the most probable classes of image files")
@@ -642,70 +646,62 @@ def load_network(path, on):
     return net.eval(), checkpoint
 
 
-def softmax(logits):
-    e = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return e / e.sum(axis=1, keepdims=True)
-
-
-class Ensemble:
-    """Networks whose probabilities are averaged; forward gives the logarithm of the mean, whose softmax it is."""
-
-    def __init__(self, nets):
-        self.nets = nets
-
-    def eval(self):
-        return self
-
-    def forward(self, x):
-        return np.log(np.mean([softmax(net.forward(x)) for net in self.nets], axis=0) + np.float32(1e-30))
+def same_classes(checkpoint, dataset):
+    """Raises UsageError unless the network tells apart what the data set holds."""
+    classes = checkpoint.metadata["config"]["classes"]
+    if list(dataset.classes) != list(classes):
+        raise UsageError(
+            f"The checkpoint knows {len(classes)} classes ({classes[0]}, ...), but {dataset.name} has {len(dataset.classes)} "
+            f"({dataset.classes[0]}, ...)."
+        )
 
 
 def evaluate_command(arguments):
     loaded = [load_network(path, arguments.device) for path in arguments.checkpoint]
-    config, mean = loaded[0][1].metadata["config"], loaded[0][1].mean
-    for path, (_, checkpoint) in zip(arguments.checkpoint, loaded, strict=True):
-        other = checkpoint.metadata["config"]
-        if other["classes"] != config["classes"]:
-            raise UsageError(
-                f"{path} knows {other['num_classes']} classes, but {arguments.checkpoint[0]} knows {config['num_classes']}: "
-                "an ensemble needs the same."
-            )
-        if not np.array_equal(checkpoint.mean, mean) or other["init"] != config["init"] and "he" in (other["init"], config["init"]):
-            raise UsageError(f"{path} was trained on other data than {arguments.checkpoint[0]}: its mean image differs.")
+    config = loaded[0][1].metadata["config"]
     if arguments.data:
         config = {**config, "data": arguments.data, "synthetic": False}
     dataset = load_data(config, arguments.skip_bad)
-    if list(dataset.classes) != list(config["classes"]):
-        raise UsageError(f"The checkpoint knows {len(config['classes'])} classes, but {dataset.name} has {len(dataset.classes)} others.")
-    net = loaded[0][0]
-    loader = data.Loader(
-        dataset.val_images,
-        dataset.val_labels,
-        arguments.batch_size,
-        mean=mean,
-        size=image_size(config, dataset),
-        scale=net.input_scale,
-    )
-    chosen = net if len(loaded) == 1 else Ensemble([net for net, _ in loaded])
-    value, top1, top5 = training.evaluate(chosen, SoftmaxCrossEntropy(), loader.batches(0))
-    print(f"{dataset.name}, {len(dataset.val_labels):,} images: loss {value:.4f}, top-1 error {top1:.2%}, top-5 error {top5:.2%}")
+    for _, checkpoint in loaded:
+        same_classes(checkpoint, dataset)
+    labels, total = dataset.val_labels, 0
+    for path, (net, checkpoint) in zip(arguments.checkpoint, loaded, strict=True):
+        loader = data.Loader(
+            dataset.val_images,
+            labels,
+            max(1, arguments.batch_size // arguments.crops),
+            mean=checkpoint.mean,
+            size=image_size(checkpoint.metadata["config"], dataset),
+            scale=net.input_scale,
+            workers=arguments.workers,
+            crops=arguments.crops,
+        )
+        total = total + evaluation.probabilities(net, loader, f"evaluating {path}")
+    p = total / np.float32(len(loaded))
+    value, top1, top5 = evaluation.errors(p, labels)
+    print(f"{dataset.name}, {len(labels):,} images: loss {value:.4f}, top-1 error {top1:.2%}, top-5 error {top5:.2%}")
+    for label, count, wrong, _ in evaluation.class_errors(p, labels)[:3]:
+        print(f"  hardest: {dataset.classes[label]}, top-1 error {wrong:.1%} of {count:,} images")
+    if len(dataset.classes) == 1000:
+        print(evaluation.beside_the_paper(dataset.name, len(loaded), arguments.crops, top1, top5))
+    if arguments.output:
+        try:
+            evaluation.write(Path(arguments.output), p, labels, dataset.classes)
+        except OSError as error:
+            raise UsageError(f"{arguments.output} cannot be written: {error.strerror}; name another --output.") from None
     return 0
 
 
 def predict_command(arguments):
     net, checkpoint = load_network(arguments.checkpoint, arguments.device)
     classes, mean = checkpoint.metadata["config"]["classes"], checkpoint.mean
-    images = [data.read_image(path) for path in arguments.images]
-    for path, image in zip(arguments.images, images, strict=True):
-        height, width = mean.shape[:2]
-        if net.variant != "small":
-            height = width = 224
-        top, left = (mean.shape[0] - height) // 2, (mean.shape[1] - width) // 2
-        x = data.fit(image, height, width) - mean[top : top + height, left : left + width]
-        probabilities = softmax(net.forward((x * np.float32(net.input_scale))[None].astype(np.float32)))[0]
+    images = [data.fit(data.read_image(path), *mean.shape[:2]) for path in arguments.images]
+    size = 224 if net.variant != "small" else min(32, *mean.shape[:2])
+    loader = data.Loader(images, np.zeros(len(images), int), 16, mean=mean, size=size, scale=net.input_scale)
+    for path, p in zip(arguments.images, evaluation.probabilities(net, loader), strict=True):
         print(path)
-        for i in np.argsort(-probabilities, kind="stable")[: arguments.top]:
-            print(f"  {probabilities[i]:6.1%}  {classes[i]}")
+        for i in np.argsort(-p, kind="stable")[: arguments.top]:
+            print(f"  {p[i]:6.1%}  {classes[i]}")
     return 0
 
 
