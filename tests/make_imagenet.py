@@ -85,11 +85,12 @@ def packed(root, classes=20, **numbers):
         for name, stream in inner.items():
             tars[name].close()
             add(train, f"{name}.tar", stream.getvalue())
-    truth = "".join(f"{shown[name] + 1}\n" for name in sorted(shown))
+    number = {label: classes - label for label in range(classes)}  # the devkit counts in an order of its own
+    truth = "".join(f"{number[shown[name]]}\n" for name in sorted(shown))
     with tarfile.open(root / "ILSVRC2012_devkit_t12.tar.gz", "w:gz") as devkit:
         folder = "ILSVRC2012_devkit_t12/data"
         add(devkit, f"{folder}/ILSVRC2012_validation_ground_truth.txt", truth.encode())
-        add(devkit, f"{folder}/meta.mat", meta_mat([(i + 1, wnid(i), f"thing {i}, object {i}") for i in range(classes)]))
+        add(devkit, f"{folder}/meta.mat", meta_mat([(number[i], wnid(i), f"thing {i}, object {i}") for i in range(classes)]))
     return kinds
 
 
