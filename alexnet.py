@@ -5,6 +5,7 @@ else: exactly where the two GPUs of 2012 did (paper §3.5 and Figure 2)."""
 
 import argparse
 import sys
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -441,6 +442,11 @@ def command_line():
     )
     p.add_argument("--workers", type=WHOLE, default=1, help="threads that prepare batches (default: 1)")
     p.add_argument("--resume", metavar="RUN", help="go on with a checkpoint or its run folder")
+    p.add_argument(
+        "--checkpoint",
+        metavar="RUN",
+        help="start from its weights, a tenth of the usual --lr; with other classes the last layer is new (fine-tuning)",
+    )
     p.add_argument("--output", metavar="DIR", help="run folder (default: a new one in runs/)")
 
     p = word("evaluate", "loss, top-1 and top-5 error of checkpoints; several are an ensemble, whose probabilities are averaged")
@@ -522,47 +528,67 @@ def noise(config, dataset):
     return data.noise_matrix([np.array(config["colours"][key]) for key in ("std", "directions")], config["colour_noise"])
 
 
+def resumed_config(arguments, checkpoint):
+    """What a run that goes on was made with."""
+    config = dict(checkpoint.metadata["config"])
+    for key in KEPT:
+        value = getattr(arguments, key)
+        if value is not None and value != config.get(key):
+            flag = "--" + key.replace("_", "-")
+            raise UsageError(f"The run was made with {flag} {config.get(key)}, so it cannot go on with {value}; leave {flag} out.")
+    config["epochs"] = arguments.epochs or config["epochs"]
+    config["device"] = arguments.device or config["device"]
+    return config
+
+
+def new_config(arguments, start=None):
+    """What a new run is made with: what was asked for, what the checkpoint it starts from fixes, and the variant's defaults."""
+    config = {key: getattr(arguments, key) for key in KEPT if getattr(arguments, key) is not None}
+    if start is not None:
+        for key in ("variant", "init"):
+            there = start.metadata["config"][key]
+            if config.setdefault(key, there) != there:
+                raise UsageError(f"{arguments.checkpoint} has the {key} {there}, so training cannot start there with {config[key]}.")
+    config.setdefault("variant", "small")
+    defaults = dict(DEFAULTS.get(config["variant"], DEFAULTS["paper"]))
+    if start is not None:
+        defaults["lr"] /= 10  # as in the last stage of the paper's pre-trained networks
+    more = {"seed": 0, "data": "fashion-mnist", "synthetic": False, "momentum": 0.9, "weight_decay": 5e-4}
+    config = {**defaults, **more, **config}
+    config.setdefault("colour_noise", 0.1 if config["augment"] and config["variant"] != "small" else 0.0)
+    config["epochs"] = arguments.epochs or defaults["epochs"]
+    config["device"] = arguments.device or "cpu"
+    return config
+
+
+def start_from(start, net, same_classes):
+    """Give `net` the weights of a checkpoint; fc8 keeps its own unless the classes are the same (paper, Table 2's asterisk)."""
+    values = start.values
+    if not same_classes:
+        values = {name: value for name, value in values.items() if ".fc8." not in name}
+        values |= {p.name: p.value for p in net.parameters() if ".fc8." in p.name}
+    training.restore(replace(start, values=values), net)
+
+
 def train_command(arguments):
-    checkpoint = None
-    asked = {key: getattr(arguments, key) for key in KEPT}
+    checkpoint, start, output = None, None, None
     if arguments.resume:
+        if arguments.checkpoint:
+            raise UsageError("--resume goes on with a run, --checkpoint starts a new one from its weights: give one of them.")
         checkpoint = training.load_checkpoint(arguments.resume)
-        config = dict(checkpoint.metadata["config"])
-        for key, value in asked.items():
-            if value is not None and value != config.get(key):
-                flag = "--" + key.replace("_", "-")
-                raise UsageError(f"The run was made with {flag} {config.get(key)}, so it cannot go on with {value}; leave {flag} out.")
-        config["epochs"] = arguments.epochs or config["epochs"]
-        config["device"] = arguments.device or config["device"]
+        config = resumed_config(arguments, checkpoint)
         folder = Path(arguments.resume)
         output = Path(arguments.output or (folder if folder.is_dir() else folder.parent))
     else:
-        config = {key: value for key, value in asked.items() if value is not None}
-        config.setdefault("variant", "small")
-        defaults = DEFAULTS.get(config["variant"], DEFAULTS["paper"])
-        for key, value in {
-            **defaults,
-            "seed": 0,
-            "data": "fashion-mnist",
-            "synthetic": False,
-            "momentum": 0.9,
-            "weight_decay": 5e-4,
-        }.items():
-            config.setdefault(key, value)
-        config.setdefault("colour_noise", 0.1 if config["augment"] and config["variant"] != "small" else 0.0)
-        config["epochs"] = arguments.epochs or defaults["epochs"]
-        config["device"] = arguments.device or "cpu"
-        output = None
+        start = training.load_checkpoint(arguments.checkpoint) if arguments.checkpoint else None
+        config = new_config(arguments, start)
     if config["momentum"] >= 1:
         raise UsageError(f"--momentum must be below 1, not {config['momentum']}.")
 
     make_network(config, config.get("num_classes", 2))  # what cannot be made is said before any data is read
     dataset = load_data(config, arguments.skip_bad)
-    if checkpoint is not None and tuple(config["classes"]) != tuple(dataset.classes):
-        raise UsageError(
-            f"The checkpoint knows {len(config['classes'])} classes ({config['classes'][0]}, ...), "
-            f"but the data has {len(dataset.classes)} ({dataset.classes[0]}, ...)."
-        )
+    if checkpoint is not None:
+        same_classes(checkpoint, dataset)
     size = image_size(config, dataset)
     if output is None:
         output = new_folder(arguments.output, f"{config['variant']}-{dataset.name}")
@@ -572,8 +598,12 @@ def train_command(arguments):
         raise UsageError(f"The run folder {output} cannot be made: {error.strerror}; name another --output.") from None
     config["classes"], config["num_classes"] = list(dataset.classes), len(dataset.classes)
     net = make_network(config, len(dataset.classes))
+    if start is not None:
+        start_from(start, net, start.metadata["config"]["classes"] == config["classes"])
     if checkpoint is not None:
         mean = checkpoint.mean
+    elif start is not None and min(start.mean.shape[:2]) >= size:
+        mean = start.mean  # what its weights expect
     else:
         mean = data.mean_image(dataset.train_images) if dataset.mean is None else dataset.mean
     common = {"mean": mean, "size": size, "seed": config["seed"], "workers": arguments.workers, "scale": net.input_scale}
