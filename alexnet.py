@@ -26,6 +26,7 @@ from minigrad import (
     Towers,
     data,
     evaluation,
+    plots,
     training,
 )
 from minigrad.optim import ByEpoch, Constant, Plateau
@@ -255,6 +256,17 @@ class AlexNet(Layer):
         return self
 
 
+def up_to(net, name):
+    """The network `net` as far as the layer `name`: `Towers` that share its layers."""
+    stages = []
+    for stage in net.towers.stages:
+        ends = [list(tower.layers).index(name) + 1 if name in tower.layers else None for tower in stage]
+        stages.append([Sequential(**dict(list(tower.layers.items())[:end])) for tower, end in zip(stage, ends, strict=True)])
+        if ends[0] is not None:
+            return Towers(stages, net.towers.devices).train(net.training)
+    raise ValueError(f"there is no layer {name!r}")
+
+
 # ---- what the network is made of
 
 
@@ -472,6 +484,18 @@ def command_line():
     p.add_argument("--labels", metavar="FILE", help="what flat validation images show (default: found in SRC)")
     p.add_argument("--skip-bad", action="store_true", help="leave out images that cannot be decoded")
     p.add_argument("--workers", type=WHOLE, help="processes (default: one for each core)")
+
+    p = word(
+        "figures", "the paper's figures of a trained network: filters, predictions, nearest neighbours; curves, activations, confusions"
+    )
+    p.add_argument("--checkpoint", required=True, metavar="RUN", help="a checkpoint or its run folder")
+    p.add_argument("--data", metavar="DATA", help="(default: the data of the checkpoint)")
+    p.add_argument("--output", metavar="DIR", help="(default: figures in the run folder)")
+    p.add_argument("--image", metavar="FILE", help="whose activations are drawn (default: one of the validation images)")
+    p.add_argument("--sample", type=WHOLE, default=5000, metavar="N", help="images of each kind to look at, at most (default: 5000)")
+    p.add_argument("--device", default="cpu", metavar="D")
+    p.add_argument("--workers", type=WHOLE, default=1, help="threads that prepare batches (default: 1)")
+    p.add_argument("--skip-bad", action="store_true", help="leave out images that cannot be decoded")
 
     p = word("summary", "shapes, parameters, multiply-adds, memory, and what towers exchange")
     network(p, "paper")
@@ -735,6 +759,62 @@ def predict_command(arguments):
     return 0
 
 
+def figures_command(arguments):
+    net, checkpoint = load_network(arguments.checkpoint, arguments.device)
+    config = dict(checkpoint.metadata["config"])
+    if arguments.data:
+        config |= {"data": arguments.data, "synthetic": False}
+    dataset = load_data(config, arguments.skip_bad)
+    same_classes(checkpoint, dataset)
+    size, classes = image_size(config, dataset), dataset.classes
+
+    def loader(images, labels):
+        return data.Loader(images, labels, 64, mean=checkpoint.mean, size=size, scale=net.input_scale, workers=arguments.workers)
+
+    def sample(images, labels):
+        numbers = np.linspace(0, len(labels) - 1, min(arguments.sample, len(labels))).round().astype(int)
+        return data.Some(images, numbers), labels[numbers]
+
+    shown, labels = sample(dataset.val_images, dataset.val_labels)
+    known, known_labels = sample(dataset.train_images, dataset.train_labels)
+    p = evaluation.probabilities(net, loader(shown, labels))
+    chosen = evaluation.one_of_each(labels, 13)
+    left, right = chosen[:8], chosen[-5:]
+    fc7 = up_to(net, "relu7")
+    queries = evaluation.outputs(fc7, loader(data.Some(shown, right), labels[right]))
+    nearest = evaluation.nearest(queries, evaluation.outputs(fc7, loader(known, known_labels), "features of training images"))
+    titles = [[classes[labels[i]], *(classes[known_labels[k]] for k in found)] for i, found in zip(right, nearest, strict=True)]
+    image = shown[left[0]]
+    if arguments.image is not None:
+        image = data.fit(data.read_image(arguments.image), *checkpoint.mean.shape[:2])
+    x, _ = next(loader([image], np.zeros(1, int)).batches(0))
+
+    place = Path(arguments.checkpoint)
+    folder = Path(arguments.output or (place if place.is_dir() else place.parent) / "figures")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if checkpoint.metadata.get("history"):
+            plots.curves(checkpoint.metadata["history"], folder / "curves")
+        plots.filters(training.first_kernels(net, checkpoint.mean), folder / "filters")
+        plots.predictions([shown[i] for i in left], labels[left], p[left], classes, folder / "predictions")
+        plots.neighbours([shown[i] for i in right], [[known[k] for k in found] for found in nearest], folder / "neighbours", titles)
+        plots.activations(image, activations(net, x), folder / "activations")
+        plots.confusion(evaluation.confusion(p, labels), classes, folder / "confusion")
+    except OSError as error:
+        raise UsageError(f"{folder} cannot be written: {error.strerror}; name another --output.") from None
+    print(f"The figures are in {folder}, as PNG and SVG: {', '.join(sorted(path.stem for path in folder.glob('*.svg')))}")
+    return 0
+
+
+def activations(net, x):
+    """What the convolutional layers make of one image x (1, H, W, 3), after their ReLU: {"conv1": [(H, W, C) of each tower], ...}."""
+    maps = {}
+    for name in LAYERS[:5]:
+        part = up_to(net, name.replace("conv", "relu"))
+        maps[name] = np.split(np.asarray(part.forward(x))[0], len(part.stages[-1]), axis=-1)
+    return maps
+
+
 def prepare_command(arguments):
     a = arguments
     try:
@@ -769,6 +849,7 @@ COMMANDS = {
     "evaluate": evaluate_command,
     "predict": predict_command,
     "prepare": prepare_command,
+    "figures": figures_command,
     "summary": summary_command,
     "benchmark": benchmark_command,
 }

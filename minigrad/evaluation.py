@@ -1,6 +1,7 @@
 """Evaluation as the paper's tables have it: ten crops of each image, several networks, and which classes are confused."""
 
 import csv
+from collections import Counter
 
 import numpy as np
 from tqdm import tqdm
@@ -28,17 +29,33 @@ def softmax(logits):
     return e / e.sum(axis=1, keepdims=True)
 
 
-def probabilities(net, loader, name="evaluating", out=None):
-    """What `net`, in test mode, says of all images of a loader: float32 (N, classes).
-
-    Of ten crops the mean of the ten softmax outputs counts (paper §4.1). `out` gets a progress bar, if it is a terminal."""
+def outputs(net, loader, name="evaluating", out=None):
+    """What a network says of all images of a loader, one array, in test mode. `out` gets a progress bar, if it is a terminal."""
     net.eval()
-    parts = []
-    for x, _ in tqdm(loader.batches(0), name, len(loader), file=out, disable=None, leave=False, dynamic_ncols=True, unit=" batches"):
-        crops = x.reshape(len(x), -1, *x.shape[-3:])  # n crops H W C
-        outputs = softmax(np.asarray(net.forward(crops.reshape(-1, *x.shape[-3:]))))
-        parts.append(outputs.reshape(*crops.shape[:2], -1).mean(axis=1))
-    return np.concatenate(parts)
+    bar = tqdm(loader.batches(0), name, len(loader), file=out, disable=None, leave=False, dynamic_ncols=True, unit=" batches")
+    return np.concatenate([np.asarray(net.forward(x)) for x, _ in bar])
+
+
+def probabilities(net, loader, name="evaluating", out=None):
+    """What `net` holds the images of a loader for: float32 (N, classes).
+
+    Of ten crops the mean of the ten softmax outputs counts (paper §4.1)."""
+    return outputs(_Averaged(net), loader, name, out)
+
+
+class _Averaged:
+    """A network's probabilities, averaged over the crops of an image."""
+
+    def __init__(self, net):
+        self.net = net
+
+    def eval(self):
+        self.net.eval()
+
+    def forward(self, x):
+        """x (n, size, size, 3) or (n, crops, size, size, 3) -> (n, classes)."""
+        p = softmax(np.asarray(self.net.forward(x.reshape(-1, *x.shape[-3:]))))
+        return p.reshape(len(x), -1, p.shape[1]).mean(axis=1)
 
 
 def errors(p, labels):
@@ -88,3 +105,20 @@ def write(folder, p, labels, classes):
         rows = csv.writer(file)
         rows.writerow(["class", "images", "top1_error", "top5_error"])
         rows.writerows([classes[label], *numbers] for label, *numbers in class_errors(p, labels))
+
+
+def nearest(queries, features, k=6):
+    """The numbers of the k rows of `features` (N, d) nearest to each row of `queries` (n, d) in Euclidean distance: (n, k)."""
+    distance = (features.astype(np.float64) ** 2).sum(axis=1) - 2 * queries.astype(np.float64) @ features.T  # less |query|²
+    return np.argsort(distance, axis=1, kind="stable")[:, :k]
+
+
+def one_of_each(labels, count, seed=0):
+    """The numbers of `count` random images, of different classes as long as there are any."""
+    order = np.random.default_rng(seed).permutation(len(labels))
+    seen = Counter()
+    before = []  # how many of its class come before an image
+    for i in order:
+        before.append(seen[labels[i]])
+        seen[labels[i]] += 1
+    return order[np.argsort(before, kind="stable")[:count]]

@@ -13,8 +13,8 @@ import numpy as np
 # Okabe and Ito's palette: told apart by every kind of colour vision, and in grey.
 BLUE, ORANGE = "#0072B2", "#D55E00"
 GREY = "#8c8c8c"
-RED = "#C8102E"  # the true class, as in the paper
-PALE = "#9ecae1"  # any other
+RED = "#C8102E"  # of words
+PINK, PALE = "#F2776B", "#9ECAE1"  # of bars behind words: the true class, as in the paper, and any other
 
 
 @contextmanager
@@ -221,7 +221,7 @@ def predictions(images, labels, p, classes, path):
         _picture(above, image)
         above.set_title(short(classes[label], 26), fontsize=10, y=-0.13)
         best = np.argsort(-p[i], kind="stable")[:5]
-        colours = [RED if k == label else PALE for k in best]
+        colours = [PINK if k == label else PALE for k in best]
         below.barh(range(len(best)), p[i][best], color=colours, height=0.86)
         for row, k in enumerate(best):
             below.text(0.02, row, short(classes[k], 26), fontsize=8, va="center")
@@ -277,8 +277,10 @@ def activations(image, maps, path, each=6):
     towers = len(next(iter(maps.values())))
     each = each if towers > 1 else 2 * each
     columns, rows = towers * each, len(maps)
-    figure = Figure(figsize=(0.75 * columns + 2.4, 0.86 * rows + 0.5), dpi=150)
-    grid = figure.add_gridspec(rows, columns + towers + 3, left=0.01, right=0.99, bottom=0.02, top=0.93, wspace=0.06, hspace=0.1)
+    cells, cell, title = columns + towers + 3, 0.72, 0.3  # inches
+    width, height = cells * cell, rows * cell + title
+    figure = Figure(figsize=(width, height), dpi=150)
+    grid = figure.add_gridspec(rows, cells, left=0.01, right=0.99, bottom=0.01, top=1 - title / height, wspace=0.06, hspace=0.06)
     axes = figure.add_subplot(grid[: min(rows, 3), :3])
     _picture(axes, image)
     for row, (name, parts) in enumerate(maps.items()):
@@ -286,7 +288,7 @@ def activations(image, maps, path, each=6):
         for tower, part in enumerate(parts):
             strongest = np.sort(np.argsort(-part.mean(axis=(0, 1)), kind="stable")[:each])
             for k, channel in enumerate(strongest):
-                axes = figure.add_subplot(grid[row, 4 + tower * (each + 1) + k - (tower == 0) * 0])
+                axes = figure.add_subplot(grid[row, 4 + tower * (each + 1) + k])
                 axes.imshow(part[..., channel], cmap="magma", vmin=0, vmax=brightest, interpolation="nearest")
                 axes.axis("off")
                 if row == 0 and k == 0 and towers > 1:

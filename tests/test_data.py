@@ -916,6 +916,6 @@ def test_data_imports_nothing_but_numpy_the_standard_library_and_the_device():
 
 
 def test_public_names():
-    names = "DataError Dataset Folder Loader colours fit load mean_image noise_matrix prepare read_image synthetic".split()
+    names = "DataError Dataset Folder Loader Some colours fit load mean_image noise_matrix prepare read_image synthetic".split()
     assert sorted(data.__all__) == names and all(hasattr(data, name) for name in names)
     assert issubclass(DataError, ValueError)

@@ -2,7 +2,7 @@
 
 from minigrad.data.colour import noise_matrix
 from minigrad.data.datasets import Dataset, load, synthetic
-from minigrad.data.images import DataError, Folder, fit, read_image
+from minigrad.data.images import DataError, Folder, Some, fit, read_image
 from minigrad.data.loader import Loader, colours, mean_image
 from minigrad.data.prepare import prepare
 
@@ -11,6 +11,7 @@ __all__ = [
     "Dataset",
     "Folder",
     "Loader",
+    "Some",
     "colours",
     "fit",
     "load",

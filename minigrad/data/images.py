@@ -126,3 +126,16 @@ class Folder:
 
     def __getitem__(self, i):
         return read_square(self.paths[i], self.side)[0]
+
+
+class Some:
+    """A few of the images of a sequence, as a sequence of their own: some[i] is images[numbers[i]]."""
+
+    def __init__(self, images, numbers):
+        self.images, self.numbers = images, numbers
+
+    def __len__(self):
+        return len(self.numbers)
+
+    def __getitem__(self, i):
+        return self.images[self.numbers[i]]
