@@ -117,6 +117,29 @@ def test_what_evaluate_writes(run, tmp_path, capsys):
     assert f"top-1 error {error:.2%}" in capsys.readouterr().out
 
 
+def test_figures(run, folder, tmp_path, capsys):
+    photo = next((folder / "val").rglob("*.png"))
+    assert alexnet.main(["figures", "--checkpoint", str(run), "--output", str(tmp_path), "--image", str(photo), "--sample", "20"]) == 0
+    names = ["activations", "confusion", "curves", "filters", "neighbours", "predictions"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(f"{name}.{kind}" for name in names for kind in ("png", "svg"))
+    assert all(name in capsys.readouterr().out for name in names[:1])
+
+
+def test_a_network_as_far_as_a_layer():
+    for variant, x in (("small", np.zeros((2, 32, 32, 3), np.float32)), ("owt", None)):
+        net = alexnet.AlexNet(variant, num_classes=3).eval()
+        if x is None:
+            assert [len(stage) for stage in alexnet.up_to(net, "relu5").stages] == [1]
+            assert list(alexnet.up_to(net, "relu7").stages[1][0].layers)[-1] == "relu7"
+            continue
+        x += np.random.default_rng(0).normal(0, 50, x.shape)
+        fc7 = alexnet.up_to(net, "relu7").forward(x)
+        assert fc7.shape == (2, 512) and (fc7 >= 0).all() and fc7.std() > 0
+        fc8 = np.concatenate([fc7 / 2 @ tower["fc8"].W + tower["fc8"].b for tower in net.towers.stages[-1]], axis=1)
+        np.testing.assert_allclose(net.forward(x), fc8, rtol=1e-4, atol=1e-4)
+        assert [a.shape for a in alexnet.activations(net, x[:1])["conv2"]] == [(15, 15, 32)] * 2
+
+
 @pytest.fixture(scope="module")
 def three(tmp_path_factory):
     """A folder of three classes."""

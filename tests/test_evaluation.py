@@ -91,3 +91,16 @@ def test_the_papers_tables():
     assert lines[-1].startswith("mine: ours") and lines[-1].split()[-4:] == ["3", "10", "40.7", "18.2"]
     for numbers in (["1", "10", "37.5", "17.0"], ["1", "10", "40.7", "18.2"], ["5", "10", "38.1", "16.4"], ["7", "10", "36.7", "15.4"]):
         assert any(line.split()[-4:] == numbers for line in lines[:-1])
+
+
+def test_nearest_neighbours():
+    features = np.array([[0, 0], [3, 4], [1, 0], [0, 2], [9, 9]], np.float32)
+    np.testing.assert_array_equal(evaluation.nearest(features[[0, 4]], features, 3), [[0, 2, 3], [4, 1, 3]])
+
+
+def test_one_of_each():
+    labels = np.array([0] * 50 + [1] * 3 + [2])
+    chosen = evaluation.one_of_each(labels, 6)
+    assert len(set(chosen)) == 6 and sorted(labels[chosen[:3]]) == [0, 1, 2] and sorted(labels[chosen]) == [0, 0, 0, 1, 1, 2]
+    np.testing.assert_array_equal(chosen, evaluation.one_of_each(labels, 6))
+    assert len(evaluation.one_of_each(labels[:4], 9)) == 4
