@@ -5,6 +5,7 @@ else: exactly where the two GPUs of 2012 did (paper §3.5 and Figure 2)."""
 
 import argparse
 import sys
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -24,6 +25,8 @@ from minigrad import (
     SoftmaxCrossEntropy,
     Towers,
     data,
+    evaluation,
+    plots,
     training,
 )
 from minigrad.optim import ByEpoch, Constant, LinearDecay, Plateau
@@ -253,6 +256,17 @@ class AlexNet(Layer):
         return self
 
 
+def up_to(net, name):
+    """The network `net` as far as the layer `name`: `Towers` that share its layers."""
+    stages = []
+    for stage in net.towers.stages:
+        ends = [list(tower.layers).index(name) + 1 if name in tower.layers else None for tower in stage]
+        stages.append([Sequential(**dict(list(tower.layers.items())[:end])) for tower, end in zip(stage, ends, strict=True)])
+        if ends[0] is not None:
+            return Towers(stages, net.towers.devices).train(net.training)
+    raise ValueError(f"there is no layer {name!r}")
+
+
 # ---- what the network is made of
 
 
@@ -346,7 +360,20 @@ DEFAULTS = {  # of a training run, by variant
     "small": {"epochs": 12, "batch_size": 64, "lr": 0.01, "schedule": "linear", "init": "2012", "augment": False},
     "paper": {"epochs": 90, "batch_size": 128, "lr": 0.01, "schedule": "plateau", "init": "2012", "augment": True},
 }
-KEPT = ("variant", "init", "seed", "data", "synthetic", "batch_size", "lr", "momentum", "weight_decay", "schedule", "augment")
+KEPT = (
+    "variant",
+    "init",
+    "seed",
+    "data",
+    "synthetic",
+    "batch_size",
+    "lr",
+    "momentum",
+    "weight_decay",
+    "schedule",
+    "augment",
+    "colour_noise",
+)
 
 
 class UsageError(Exception):
@@ -391,7 +418,10 @@ def command_line():
         p.add_argument("--seed", type=NATURAL, default=None, help="of weights, order, augmentation and dropout (default: 0)")
         p.add_argument("--init", choices=list(PRESETS), default=None, help="starting weights (default: 2012)")
 
-    data_help = "fashion-mnist (embedded, the default), fashion-mnist:DIR, cifar10:DIR, or a folder with train/<class>/* and val/<class>/*"
+    data_help = (
+        "fashion-mnist (embedded, the default), fashion-mnist:DIR, cifar10:DIR, a folder made by prepare, "
+        "or one with train/<class>/* and val/<class>/*"
+    )
 
     p = word("train", "train a network (the default word)")
     network(p)
@@ -415,15 +445,30 @@ def command_line():
         default=None,
         help="random crops and flips, which pay off in long runs (default: not for small)",
     )
+    p.add_argument(
+        "--colour-noise",
+        type=RATE,
+        metavar="S",
+        help="the colours of each image vary as those of all pixels do, times S (default: 0.1, the paper's, for 224-pixel images that "
+        "are augmented, else 0)",
+    )
     p.add_argument("--workers", type=WHOLE, default=1, help="threads that prepare batches (default: 1)")
     p.add_argument("--resume", metavar="RUN", help="go on with a checkpoint or its run folder")
+    p.add_argument(
+        "--checkpoint",
+        metavar="RUN",
+        help="start from its weights, a tenth of the usual --lr; with other classes the last layer is new (fine-tuning)",
+    )
     p.add_argument("--output", metavar="DIR", help="run folder (default: a new one in runs/)")
 
     p = word("evaluate", "loss, top-1 and top-5 error of checkpoints; several are an ensemble, whose probabilities are averaged")
     p.add_argument("--checkpoint", nargs="+", required=True, metavar="RUN", help="checkpoints or run folders")
     p.add_argument("--data", metavar="DATA", help="(default: the data of the checkpoint)")
+    p.add_argument("--crops", type=int, choices=[1, 10], default=1, help="the centre, or the paper's ten crops (default: 1)")
+    p.add_argument("--output", metavar="DIR", help="folder for probabilities.npy, confusion.csv and classes.csv")
     p.add_argument("--device", default="cpu", metavar="D")
-    p.add_argument("--batch-size", type=WHOLE, default=128)
+    p.add_argument("--batch-size", type=WHOLE, default=128, help="crops at a time (default: 128)")
+    p.add_argument("--workers", type=WHOLE, default=1, help="threads that prepare batches (default: 1)")
     p.add_argument("--skip-bad", action="store_true", help="leave out images that cannot be decoded")
 
     p = word("predict", "the most probable classes of image files")
@@ -431,6 +476,26 @@ def command_line():
     p.add_argument("images", nargs="+", metavar="IMAGE")
     p.add_argument("--device", default="cpu", metavar="D")
     p.add_argument("--top", type=WHOLE, default=5, help="how many classes to show (default: 5)")
+
+    p = word("prepare", "bring all images to one size once: the central square of each, in files that are read without decoding")
+    p.add_argument("--data", required=True, metavar="SRC", help="class folders, or ILSVRC's tar files and its devkit or label file")
+    p.add_argument("--out", required=True, metavar="DIR", help="the prepared set; what lies there half done is completed, else checked")
+    p.add_argument("--size", type=WHOLE, default=256, help="pixels of the squares (default: 256)")
+    p.add_argument("--labels", metavar="FILE", help="what flat validation images show (default: found in SRC)")
+    p.add_argument("--skip-bad", action="store_true", help="leave out images that cannot be decoded")
+    p.add_argument("--workers", type=WHOLE, help="processes (default: one for each core)")
+
+    p = word(
+        "figures", "the paper's figures of a trained network: filters, predictions, nearest neighbours; curves, activations, confusions"
+    )
+    p.add_argument("--checkpoint", required=True, metavar="RUN", help="a checkpoint or its run folder")
+    p.add_argument("--data", metavar="DATA", help="(default: the data of the checkpoint)")
+    p.add_argument("--output", metavar="DIR", help="(default: figures in the run folder)")
+    p.add_argument("--image", metavar="FILE", help="whose activations are drawn (default: one of the validation images)")
+    p.add_argument("--sample", type=WHOLE, default=5000, metavar="N", help="images of each kind to look at, at most (default: 5000)")
+    p.add_argument("--device", default="cpu", metavar="D")
+    p.add_argument("--workers", type=WHOLE, default=1, help="threads that prepare batches (default: 1)")
+    p.add_argument("--skip-bad", action="store_true", help="leave out images that cannot be decoded")
 
     p = word("summary", "shapes, parameters, multiply-adds, memory, and what towers exchange")
     network(p, "paper")
@@ -469,54 +534,86 @@ def load_data(config, skip_bad=False):
 
 def image_size(config, dataset):
     """What the network is fed: 224 pixels, or for `small` the images as they are."""
-    if config["variant"] != "small":
-        return 224
-    size = min(32, min(dataset.train_images[0].shape[:2]))
-    if size < 28:
-        raise UsageError(f"The images of {dataset.name} have {size} pixels; the variant small needs at least 28.")
-    return size
+    there = min(dataset.train_images[0].shape[:2])
+    least, most = (28, 40) if config["variant"] == "small" else (224, float("inf"))
+    if not least <= there <= most:
+        wanted = f"{least} to {most}" if config["variant"] == "small" else f"at least {least}"
+        raise UsageError(f"The images of {dataset.name} have {there} pixels; the variant {config['variant']} needs {wanted}.")
+    return 224 if config["variant"] != "small" else min(32, there)
+
+
+def noise(config, dataset):
+    """The colour noise of a run, a matrix (3, 3), or None. The components it is made of are kept in `config`."""
+    if not config.get("colour_noise"):
+        return None
+    if "colours" not in config:
+        std, directions = data.colours(dataset.train_images) if dataset.colours is None else dataset.colours
+        config["colours"] = {"std": std.tolist(), "directions": directions.tolist()}
+    return data.noise_matrix([np.array(config["colours"][key]) for key in ("std", "directions")], config["colour_noise"])
+
+
+def resumed_config(arguments, checkpoint):
+    """What a run that goes on was made with."""
+    config = dict(checkpoint.metadata["config"])
+    for key in KEPT:
+        value = getattr(arguments, key)
+        if value is not None and value != config.get(key):
+            flag = "--" + key.replace("_", "-")
+            raise UsageError(f"The run was made with {flag} {config.get(key)}, so it cannot go on with {value}; leave {flag} out.")
+    config["epochs"] = arguments.epochs or config["epochs"]
+    config["device"] = arguments.device or config["device"]
+    return config
+
+
+def new_config(arguments, start=None):
+    """What a new run is made with: what was asked for, what the checkpoint it starts from fixes, and the variant's defaults."""
+    config = {key: getattr(arguments, key) for key in KEPT if getattr(arguments, key) is not None}
+    if start is not None:
+        for key in ("variant", "init"):
+            there = start.metadata["config"][key]
+            if config.setdefault(key, there) != there:
+                raise UsageError(f"{arguments.checkpoint} has the {key} {there}, so training cannot start there with {config[key]}.")
+    config.setdefault("variant", "small")
+    defaults = dict(DEFAULTS.get(config["variant"], DEFAULTS["paper"]))
+    if start is not None:
+        defaults["lr"] /= 10  # as in the last stage of the paper's pre-trained networks
+    more = {"seed": 0, "data": "fashion-mnist", "synthetic": False, "momentum": 0.9, "weight_decay": 5e-4}
+    config = {**defaults, **more, **config}
+    config.setdefault("colour_noise", 0.1 if config["augment"] and config["variant"] != "small" else 0.0)
+    config["epochs"] = arguments.epochs or defaults["epochs"]
+    config["device"] = arguments.device or "cpu"
+    return config
+
+
+def start_from(start, net, same_classes):
+    """Give `net` the weights of a checkpoint; fc8 keeps its own unless the classes are the same (paper, Table 2's asterisk)."""
+    values = start.values
+    if not same_classes:
+        values = {name: value for name, value in values.items() if ".fc8." not in name}
+        values |= {p.name: p.value for p in net.parameters() if ".fc8." in p.name}
+    training.restore(replace(start, values=values), net)
 
 
 def train_command(arguments):
-    checkpoint = None
-    asked = {key: getattr(arguments, key) for key in KEPT}
+    checkpoint, start, output = None, None, None
     if arguments.resume:
+        if arguments.checkpoint:
+            raise UsageError("--resume goes on with a run, --checkpoint starts a new one from its weights: give one of them.")
         checkpoint = training.load_checkpoint(arguments.resume)
-        config = dict(checkpoint.metadata["config"])
-        for key, value in asked.items():
-            if value is not None and value != config[key]:
-                flag = "--" + key.replace("_", "-")
-                raise UsageError(f"The run was made with {flag} {config[key]}, so it cannot go on with {value}; leave {flag} out.")
-        config["epochs"] = arguments.epochs or config["epochs"]
-        config["device"] = arguments.device or config["device"]
+        config = resumed_config(arguments, checkpoint)
         folder = Path(arguments.resume)
         output = Path(arguments.output or (folder if folder.is_dir() else folder.parent))
     else:
-        config = {key: value for key, value in asked.items() if value is not None}
-        config.setdefault("variant", "small")
-        defaults = DEFAULTS.get(config["variant"], DEFAULTS["paper"])
-        for key, value in {
-            **defaults,
-            "seed": 0,
-            "data": "fashion-mnist",
-            "synthetic": False,
-            "momentum": 0.9,
-            "weight_decay": 5e-4,
-        }.items():
-            config.setdefault(key, value)
-        config["epochs"] = arguments.epochs or defaults["epochs"]
-        config["device"] = arguments.device or "cpu"
-        output = None
+        start = training.load_checkpoint(arguments.checkpoint) if arguments.checkpoint else None
+        config = new_config(arguments, start)
     if config["momentum"] >= 1:
         raise UsageError(f"--momentum must be below 1, not {config['momentum']}.")
 
     make_network(config, config.get("num_classes", 2))  # what cannot be made is said before any data is read
     dataset = load_data(config, arguments.skip_bad)
-    if checkpoint is not None and tuple(config["classes"]) != tuple(dataset.classes):
-        raise UsageError(
-            f"The checkpoint knows {len(config['classes'])} classes ({config['classes'][0]}, ...), "
-            f"but the data has {len(dataset.classes)} ({dataset.classes[0]}, ...)."
-        )
+    if checkpoint is not None:
+        same_classes(checkpoint, dataset)
+    size = image_size(config, dataset)
     if output is None:
         output = new_folder(arguments.output, f"{config['variant']}-{dataset.name}")
     try:
@@ -525,11 +622,23 @@ def train_command(arguments):
         raise UsageError(f"The run folder {output} cannot be made: {error.strerror}; name another --output.") from None
     config["classes"], config["num_classes"] = list(dataset.classes), len(dataset.classes)
     net = make_network(config, len(dataset.classes))
-    size = image_size(config, dataset)
-    mean = data.mean_image(dataset.train_images) if checkpoint is None else checkpoint.mean
+    if start is not None:
+        start_from(start, net, start.metadata["config"]["classes"] == config["classes"])
+    if checkpoint is not None:
+        mean = checkpoint.mean
+    elif start is not None and min(start.mean.shape[:2]) >= size:
+        mean = start.mean  # what its weights expect
+    else:
+        mean = data.mean_image(dataset.train_images) if dataset.mean is None else dataset.mean
     common = {"mean": mean, "size": size, "seed": config["seed"], "workers": arguments.workers, "scale": net.input_scale}
     train_loader = data.Loader(
-        dataset.train_images, dataset.train_labels, config["batch_size"], shuffle=True, augment=config["augment"], **common
+        dataset.train_images,
+        dataset.train_labels,
+        config["batch_size"],
+        shuffle=True,
+        augment=config["augment"],
+        noise=noise(config, dataset),
+        **common,
     )
     val_loader = data.Loader(dataset.val_images, dataset.val_labels, 2 * config["batch_size"], **common)
     optimizer = SGD(net.parameters(), config["lr"], config["momentum"], config["weight_decay"])
@@ -593,70 +702,128 @@ def load_network(path, on):
     return net.eval(), checkpoint
 
 
-def softmax(logits):
-    e = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return e / e.sum(axis=1, keepdims=True)
-
-
-class Ensemble:
-    """Networks whose probabilities are averaged; forward gives the logarithm of the mean, whose softmax it is."""
-
-    def __init__(self, nets):
-        self.nets = nets
-
-    def eval(self):
-        return self
-
-    def forward(self, x):
-        return np.log(np.mean([softmax(net.forward(x)) for net in self.nets], axis=0) + np.float32(1e-30))
+def same_classes(checkpoint, dataset):
+    """Raises UsageError unless the network tells apart what the data set holds."""
+    classes = checkpoint.metadata["config"]["classes"]
+    if list(dataset.classes) != list(classes):
+        raise UsageError(
+            f"The checkpoint knows {len(classes)} classes ({classes[0]}, ...), but {dataset.name} has {len(dataset.classes)} "
+            f"({dataset.classes[0]}, ...)."
+        )
 
 
 def evaluate_command(arguments):
     loaded = [load_network(path, arguments.device) for path in arguments.checkpoint]
-    config, mean = loaded[0][1].metadata["config"], loaded[0][1].mean
-    for path, (_, checkpoint) in zip(arguments.checkpoint, loaded, strict=True):
-        other = checkpoint.metadata["config"]
-        if other["classes"] != config["classes"]:
-            raise UsageError(
-                f"{path} knows {other['num_classes']} classes, but {arguments.checkpoint[0]} knows {config['num_classes']}: "
-                "an ensemble needs the same."
-            )
-        if not np.array_equal(checkpoint.mean, mean) or other["init"] != config["init"] and "he" in (other["init"], config["init"]):
-            raise UsageError(f"{path} was trained on other data than {arguments.checkpoint[0]}: its mean image differs.")
+    config = loaded[0][1].metadata["config"]
     if arguments.data:
         config = {**config, "data": arguments.data, "synthetic": False}
     dataset = load_data(config, arguments.skip_bad)
-    if list(dataset.classes) != list(config["classes"]):
-        raise UsageError(f"The checkpoint knows {len(config['classes'])} classes, but {dataset.name} has {len(dataset.classes)} others.")
-    net = loaded[0][0]
-    loader = data.Loader(
-        dataset.val_images,
-        dataset.val_labels,
-        arguments.batch_size,
-        mean=mean,
-        size=image_size(config, dataset),
-        scale=net.input_scale,
-    )
-    chosen = net if len(loaded) == 1 else Ensemble([net for net, _ in loaded])
-    value, top1, top5 = training.evaluate(chosen, SoftmaxCrossEntropy(), loader.batches(0))
-    print(f"{dataset.name}, {len(dataset.val_labels):,} images: loss {value:.4f}, top-1 error {top1:.2%}, top-5 error {top5:.2%}")
+    for _, checkpoint in loaded:
+        same_classes(checkpoint, dataset)
+    labels, total = dataset.val_labels, 0
+    for path, (net, checkpoint) in zip(arguments.checkpoint, loaded, strict=True):
+        loader = data.Loader(
+            dataset.val_images,
+            labels,
+            max(1, arguments.batch_size // arguments.crops),
+            mean=checkpoint.mean,
+            size=image_size(checkpoint.metadata["config"], dataset),
+            scale=net.input_scale,
+            workers=arguments.workers,
+            crops=arguments.crops,
+        )
+        total = total + evaluation.probabilities(net, loader, f"evaluating {path}")
+    p = total / np.float32(len(loaded))
+    value, top1, top5 = evaluation.errors(p, labels)
+    print(f"{dataset.name}, {len(labels):,} images: loss {value:.4f}, top-1 error {top1:.2%}, top-5 error {top5:.2%}")
+    for label, count, wrong, _ in evaluation.class_errors(p, labels)[:3]:
+        print(f"  hardest: {dataset.classes[label]}, top-1 error {wrong:.1%} of {count:,} images")
+    if len(dataset.classes) == 1000:
+        print(evaluation.beside_the_paper(dataset.name, len(loaded), arguments.crops, top1, top5))
+    if arguments.output:
+        try:
+            evaluation.write(Path(arguments.output), p, labels, dataset.classes)
+        except OSError as error:
+            raise UsageError(f"{arguments.output} cannot be written: {error.strerror}; name another --output.") from None
     return 0
 
 
 def predict_command(arguments):
     net, checkpoint = load_network(arguments.checkpoint, arguments.device)
     classes, mean = checkpoint.metadata["config"]["classes"], checkpoint.mean
-    images = [data.read_image(path) for path in arguments.images]
-    for path, image in zip(arguments.images, images, strict=True):
-        height, width = mean.shape[:2]
-        if net.variant != "small":
-            height = width = 224
-        top, left = (mean.shape[0] - height) // 2, (mean.shape[1] - width) // 2
-        x = data.fit(image, height, width) - mean[top : top + height, left : left + width]
-        probabilities = softmax(net.forward((x * np.float32(net.input_scale))[None].astype(np.float32)))[0]
+    images = [data.fit(data.read_image(path), *mean.shape[:2]) for path in arguments.images]
+    size = 224 if net.variant != "small" else min(32, *mean.shape[:2])
+    loader = data.Loader(images, np.zeros(len(images), int), 16, mean=mean, size=size, scale=net.input_scale)
+    for path, p in zip(arguments.images, evaluation.probabilities(net, loader), strict=True):
         print(path)
-        for i in np.argsort(-probabilities, kind="stable")[: arguments.top]:
-            print(f"  {probabilities[i]:6.1%}  {classes[i]}")
+        for i in np.argsort(-p, kind="stable")[: arguments.top]:
+            print(f"  {p[i]:6.1%}  {classes[i]}")
+    return 0
+
+
+def figures_command(arguments):
+    net, checkpoint = load_network(arguments.checkpoint, arguments.device)
+    config = dict(checkpoint.metadata["config"])
+    if arguments.data:
+        config |= {"data": arguments.data, "synthetic": False}
+    dataset = load_data(config, arguments.skip_bad)
+    same_classes(checkpoint, dataset)
+    size, classes = image_size(config, dataset), dataset.classes
+
+    def loader(images, labels):
+        return data.Loader(images, labels, 64, mean=checkpoint.mean, size=size, scale=net.input_scale, workers=arguments.workers)
+
+    def sample(images, labels):
+        numbers = np.linspace(0, len(labels) - 1, min(arguments.sample, len(labels))).round().astype(int)
+        return data.Some(images, numbers), labels[numbers]
+
+    shown, labels = sample(dataset.val_images, dataset.val_labels)
+    known, known_labels = sample(dataset.train_images, dataset.train_labels)
+    p = evaluation.probabilities(net, loader(shown, labels))
+    chosen = evaluation.one_of_each(labels, 13)
+    left, right = chosen[:8], chosen[-5:]
+    fc7 = up_to(net, "relu7")
+    queries = evaluation.outputs(fc7, loader(data.Some(shown, right), labels[right]))
+    nearest = evaluation.nearest(queries, evaluation.outputs(fc7, loader(known, known_labels), "features of training images"))
+    titles = [[classes[labels[i]], *(classes[known_labels[k]] for k in found)] for i, found in zip(right, nearest, strict=True)]
+    image = shown[left[0]]
+    if arguments.image is not None:
+        image = data.fit(data.read_image(arguments.image), *checkpoint.mean.shape[:2])
+    x, _ = next(loader([image], np.zeros(1, int)).batches(0))
+
+    place = Path(arguments.checkpoint)
+    folder = Path(arguments.output or (place if place.is_dir() else place.parent) / "figures")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if checkpoint.metadata.get("history"):
+            plots.curves(checkpoint.metadata["history"], folder / "curves")
+        plots.filters(training.first_kernels(net, checkpoint.mean), folder / "filters")
+        plots.predictions([shown[i] for i in left], labels[left], p[left], classes, folder / "predictions")
+        plots.neighbours([shown[i] for i in right], [[known[k] for k in found] for found in nearest], folder / "neighbours", titles)
+        plots.activations(image, activations(net, x), folder / "activations")
+        plots.confusion(evaluation.confusion(p, labels), classes, folder / "confusion")
+    except OSError as error:
+        raise UsageError(f"{folder} cannot be written: {error.strerror}; name another --output.") from None
+    print(f"The figures are in {folder}, as PNG and SVG: {', '.join(sorted(path.stem for path in folder.glob('*.svg')))}")
+    return 0
+
+
+def activations(net, x):
+    """What the convolutional layers make of one image x (1, H, W, 3), after their ReLU: {"conv1": [(H, W, C) of each tower], ...}."""
+    maps = {}
+    for name in LAYERS[:5]:
+        part = up_to(net, name.replace("conv", "relu"))
+        maps[name] = np.split(np.asarray(part.forward(x))[0], len(part.stages[-1]), axis=-1)
+    return maps
+
+
+def prepare_command(arguments):
+    a = arguments
+    try:
+        data.prepare(a.data, a.out, side=a.size, labels=a.labels, skip_bad=a.skip_bad, workers=a.workers)
+    except KeyboardInterrupt:
+        print(f"\nStopped; run the same command again to go on with {a.out}.", file=sys.stderr)
+        return 130
     return 0
 
 
@@ -683,6 +850,8 @@ COMMANDS = {
     "train": train_command,
     "evaluate": evaluate_command,
     "predict": predict_command,
+    "prepare": prepare_command,
+    "figures": figures_command,
     "summary": summary_command,
     "benchmark": benchmark_command,
 }

@@ -1,16 +1,20 @@
-"""Figures: the curves of a run and the kernels of conv1 (Figure 3 of the paper).
+"""Figures: the curves of a run, the kernels of conv1 (Figure 3 of the paper), what a network says of some images and which
+images it finds alike (Figure 4), what its layers respond to, and which classes it confuses.
 
-Each function draws with matplotlib's Agg canvas, so no display is needed, and writes one PNG file.
+Each function needs no display and writes the file `path`, PNG or SVG by its suffix; without a suffix, both.
 """
 
 import os
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import numpy as np
 
 # Okabe and Ito's palette: told apart by every kind of colour vision, and in grey.
 BLUE, ORANGE = "#0072B2", "#D55E00"
 GREY = "#8c8c8c"
+RED = "#C8102E"  # of words
+PINK, PALE = "#F2776B", "#9ECAE1"  # of bars behind words: the true class, as in the paper, and any other
 
 
 @contextmanager
@@ -31,18 +35,25 @@ def replacing(path):
 
 
 def _save(figure, path):
+    from matplotlib import rc_context
     from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
 
-    FigureCanvasAgg(figure)
-    with replacing(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=figure.dpi)
+    path = Path(path)
+    for suffix in [path.suffix] if path.suffix in (".png", ".svg") else [".png", ".svg"]:
+        canvas = {".png": FigureCanvasAgg, ".svg": FigureCanvasSVG}[suffix]
+        # Without a date and a salt, the same figure would be another file every time.
+        with rc_context({"svg.hashsalt": "minigrad"}), replacing(path.with_suffix(suffix)) as temporary:
+            canvas(figure)
+            metadata = {"Date": None} if suffix == ".svg" else None
+            figure.savefig(temporary, format=suffix[1:], dpi=figure.dpi, metadata=metadata)
 
 
 # --- curves ---
 
 
 def curves(rows, path):
-    """Draw loss and errors against epochs, training and validation, into the PNG file `path`.
+    """Draw loss and errors against epochs, training and validation.
 
     rows  at least one dict with the columns of history.csv, whose errors are fractions; they are drawn in percent
     Light vertical lines mark the epochs from which another learning rate held, unless it changed after every one.
@@ -144,7 +155,7 @@ def _top(group, gap):
 
 
 def filters(kernels, path):
-    """Draw the kernels of conv1 as images into the PNG file `path`: Figure 3.
+    """Draw the kernels of conv1 as images: Figure 3.
 
     kernels  one array (k, k, 3, n) per tower, or (k, k, 1, n) to be drawn in grey
     One min-max scale serves all kernels of all towers, so that weak kernels look weak. A row holds 16 kernels, or
@@ -181,3 +192,148 @@ def _mosaic(W, pixels):
         top, left = i // columns * (side + gap), i % columns * (side + gap)
         image[top : top + side, left : left + side] = W[..., i].repeat(pixels, axis=0).repeat(pixels, axis=1)
     return image
+
+
+# --- what the network says ---
+
+
+def short(name, most=22):
+    """The first of the words for a class, cut if it is long."""
+    name = name.split(",")[0]
+    return name if len(name) <= most else name[: most - 1] + "…"
+
+
+def predictions(images, labels, p, classes, path):
+    """Draw images with the five most probable classes of each: Figure 4, left.
+
+    images  list of uint8 (H, W, 1 or 3), best eight; labels  their true classes, numbers
+    p       probabilities (N, classes); classes  their names
+    The bar of the true class is red; bars are as long as the probabilities, from 0 to 1.
+    """
+    from matplotlib.figure import Figure
+
+    columns = min(4, len(images))
+    rows = -(-len(images) // columns)
+    figure = Figure(figsize=(2.3 * columns, 3.5 * rows), dpi=150, layout="constrained")
+    panels = figure.subplots(2 * rows, columns, squeeze=False, gridspec_kw={"height_ratios": [2.1, 1.0] * rows})
+    for axes in panels.flat:
+        axes.axis("off")
+    for i, (image, label) in enumerate(zip(images, labels, strict=True)):
+        above, below = (panels[2 * (i // columns) + k, i % columns] for k in (0, 1))
+        _picture(above, image)
+        above.set_title(short(classes[label], 26), fontsize=10, y=-0.13)
+        best = np.argsort(-p[i], kind="stable")[:5]
+        colours = [PINK if k == label else PALE for k in best]
+        below.barh(range(len(best)), p[i][best], color=colours, height=0.86)
+        for row, k in enumerate(best):
+            below.text(0.02, row, short(classes[k], 26), fontsize=8, va="center")
+        below.set_xlim(0, 1)
+        below.set_ylim(4.6, -0.6)
+        below.axis("on")
+        below.set_xticks([])
+        below.set_yticks([])
+    _save(figure, path)
+
+
+def neighbours(queries, matches, path, titles=None):
+    """Draw test images and beside each, behind a line, the training images nearest to it: Figure 4, right.
+
+    queries  list of uint8 (H, W, 1 or 3); matches  for each a list of such images, the nearest first
+    titles   for each query the names of its class and of those of its matches, which are red where they differ
+    """
+    from matplotlib.figure import Figure
+
+    rows, columns = len(queries), 1 + len(matches[0])
+    figure = Figure(figsize=(1.25 * columns + 0.3, (1.25 if titles is None else 1.42) * rows), dpi=150, layout="constrained")
+    widths = [1, 0.12] + [1] * (columns - 1)
+    panels = figure.subplots(rows, columns + 1, squeeze=False, gridspec_kw={"width_ratios": widths})
+    for row, (query, found) in enumerate(zip(queries, matches, strict=True)):
+        panels[row, 1].axis("off")
+        panels[row, 1].axvline(0.5, color=GREY, linewidth=1)
+        for k, (axes, image) in enumerate(zip(np.delete(panels[row], 1), [query, *found], strict=True)):
+            _picture(axes, image)
+            if titles is not None:
+                same = titles[row][k] == titles[row][0]
+                axes.set_title(short(titles[row][k], 15), fontsize=7.5, pad=2, color="black" if same else RED)
+    _save(figure, path)
+
+
+def _picture(axes, image):
+    grey = image.shape[-1] == 1
+    axes.imshow(image[..., 0] if grey else image, cmap="gray" if grey else None, vmin=0, vmax=255, interpolation="nearest")
+    axes.axis("off")
+
+
+# --- what its layers respond to ---
+
+
+def activations(image, maps, path, each=6):
+    """Draw an image and what each layer makes of it: for each layer a row, for each tower the channels that respond most.
+
+    image  uint8 (H, W, 1 or 3)
+    maps   {layer's name: list with one array (H, W, C) per tower, not negative}
+    each   channels of a tower; light is strong, on one scale for a layer
+    """
+    from matplotlib.figure import Figure
+
+    towers = len(next(iter(maps.values())))
+    each = each if towers > 1 else 2 * each
+    columns, rows = towers * each, len(maps)
+    cells, cell, title = columns + towers + 3, 0.72, 0.3  # inches
+    width, height = cells * cell, rows * cell + title
+    figure = Figure(figsize=(width, height), dpi=150)
+    grid = figure.add_gridspec(rows, cells, left=0.01, right=0.99, bottom=0.01, top=1 - title / height, wspace=0.06, hspace=0.06)
+    axes = figure.add_subplot(grid[: min(rows, 3), :3])
+    _picture(axes, image)
+    for row, (name, parts) in enumerate(maps.items()):
+        brightest = max(float(part.max()) for part in parts) or 1.0
+        for tower, part in enumerate(parts):
+            strongest = np.sort(np.argsort(-part.mean(axis=(0, 1)), kind="stable")[:each])
+            for k, channel in enumerate(strongest):
+                axes = figure.add_subplot(grid[row, 4 + tower * (each + 1) + k])
+                axes.imshow(part[..., channel], cmap="magma", vmin=0, vmax=brightest, interpolation="nearest")
+                axes.axis("off")
+                if row == 0 and k == 0 and towers > 1:
+                    axes.set_title(f"tower {tower}", fontsize=9, loc="left", pad=4)
+                if tower == 0 and k == 0:
+                    axes.text(-0.12, 0.5, name, transform=axes.transAxes, fontsize=9, ha="right", va="center")
+    _save(figure, path)
+
+
+# --- which classes are confused ---
+
+
+def confusion(table, classes, path):
+    """Draw how often images of one class (row) were taken for another (column), in percent of the row.
+
+    table  int (K, K); of up to 30 classes numbers and names are written, of more the most frequent confusions are listed
+    """
+    from matplotlib.figure import Figure
+
+    K = len(classes)
+    share = 100 * table / np.maximum(1, table.sum(axis=1, keepdims=True))
+    few = K <= 30
+    side = max(4.2, 0.42 * K) if few else 6.0
+    figure = Figure(figsize=(side + (1.2 if few else 4.6), side + (0.9 if few else 0.4)), dpi=150, layout="constrained")
+    axes, *rest = [figure.subplots()] if few else figure.subplots(1, 2, gridspec_kw={"width_ratios": [6, 4]})
+    axes.imshow(np.sqrt(share / 100), cmap="Blues", vmin=0, vmax=1, interpolation="nearest" if few else "antialiased")
+    axes.set_xlabel("taken for", fontsize=10)
+    axes.set_ylabel("shown", fontsize=10)
+    if few:
+        names = [short(name) for name in classes]
+        axes.set_xticks(range(K), names, rotation=45, ha="right", rotation_mode="anchor", fontsize=8)
+        axes.set_yticks(range(K), names, fontsize=8)
+        axes.tick_params(length=0)
+        for i, j in zip(*np.nonzero(table), strict=True):
+            colour = "white" if share[i, j] > 40 else "black"
+            text = f"{share[i, j]:.0f}" if share[i, j] >= 0.5 else "·"
+            axes.text(j, i, text, ha="center", va="center", fontsize=7.5, color=colour)
+    else:
+        off = table - np.diag(np.diag(table))
+        order = np.argsort(-off, axis=None, kind="stable")[:24]
+        lines = [f"{off.flat[k]:4d}  {short(classes[k // K])} → {short(classes[k % K])}" for k in order if off.flat[k]]
+        rest[0].axis("off")
+        rest[0].set_title("most frequent confusions, images", fontsize=10, loc="left")
+        rest[0].text(0, 0.99, "\n".join(lines), fontsize=8, va="top", family="monospace", transform=rest[0].transAxes)
+    axes.set_title(f"{np.trace(table) / max(1, table.sum()):.1%} of {table.sum():,} images right", fontsize=10, loc="left")
+    _save(figure, path)

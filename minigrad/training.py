@@ -517,11 +517,17 @@ def _write(path, text):
         raise TrainingError(f"Could not write {path}: {_reason(error)}.") from error
 
 
-def _draw(net, mean, rows, output):
+def first_kernels(net, mean):
+    """The kernels of conv1 as `plots.filters` takes them, one array for each tower; grey if the mean image is."""
     kernels = [_to_host(p.value) for p in net.parameters() if p.name.endswith("conv1.W")]
     if mean is not None and (mean == mean[..., :1]).all():
         # Of grey images a kernel sees the sum of its three colours; how they share it is left over from the start.
         kernels = [W.sum(axis=2, keepdims=True) for W in kernels]
+    return kernels
+
+
+def _draw(net, mean, rows, output):
+    kernels = first_kernels(net, mean)
     try:
         plots.curves(rows, output / "curves.png")
         if kernels:

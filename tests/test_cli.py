@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from make_imagenet import class_folders
 from PIL import Image
 
 import alexnet
@@ -102,6 +103,100 @@ def test_evaluate_alone_and_as_an_ensemble(run, folder, capsys):
     assert alexnet.main(["evaluate", "--checkpoint", str(run), str(run), "--data", str(folder)]) == 0
     assert capsys.readouterr().out == alone
     assert f"top-1 error {float(rows(run)[-1]['val_top1_error']):.2%}" in alone
+
+
+def test_what_evaluate_writes(run, tmp_path, capsys):
+    assert alexnet.main(["evaluate", "--checkpoint", str(run), "--crops", "10", "--output", str(tmp_path / "out")]) == 0
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"probabilities.npy", "confusion.csv", "classes.csv"}
+    p = np.load(tmp_path / "out" / "probabilities.npy")
+    assert p.shape == (8, 2)
+    np.testing.assert_allclose(p.sum(axis=1), 1, rtol=1e-5)
+    error = (p.argmax(axis=1) != [0] * 4 + [1] * 4).mean()
+    assert f"top-1 error {error:.2%}" in capsys.readouterr().out
+    assert alexnet.main(["evaluate", "--checkpoint", str(run), "--crops", "10", "--batch-size", "7"]) == 0
+    assert f"top-1 error {error:.2%}" in capsys.readouterr().out
+
+
+def test_figures(run, folder, tmp_path, capsys):
+    photo = next((folder / "val").rglob("*.png"))
+    assert alexnet.main(["figures", "--checkpoint", str(run), "--output", str(tmp_path), "--image", str(photo), "--sample", "20"]) == 0
+    names = ["activations", "confusion", "curves", "filters", "neighbours", "predictions"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(f"{name}.{kind}" for name in names for kind in ("png", "svg"))
+    assert all(name in capsys.readouterr().out for name in names[:1])
+
+
+def test_a_network_as_far_as_a_layer():
+    for variant, x in (("small", np.zeros((2, 32, 32, 3), np.float32)), ("owt", None)):
+        net = alexnet.AlexNet(variant, num_classes=3).eval()
+        if x is None:
+            assert [len(stage) for stage in alexnet.up_to(net, "relu5").stages] == [1]
+            assert list(alexnet.up_to(net, "relu7").stages[1][0].layers)[-1] == "relu7"
+            continue
+        x += np.random.default_rng(0).normal(0, 50, x.shape)
+        fc7 = alexnet.up_to(net, "relu7").forward(x)
+        assert fc7.shape == (2, 512) and (fc7 >= 0).all() and fc7.std() > 0
+        fc8 = np.concatenate([fc7 / 2 @ tower["fc8"].W + tower["fc8"].b for tower in net.towers.stages[-1]], axis=1)
+        np.testing.assert_allclose(net.forward(x), fc8, rtol=1e-4, atol=1e-4)
+        assert [a.shape for a in alexnet.activations(net, x[:1])["conv2"]] == [(15, 15, 32)] * 2
+
+
+@pytest.fixture(scope="module")
+def three(tmp_path_factory):
+    """A folder of three classes."""
+    root = tmp_path_factory.mktemp("three")
+    class_folders(root, images=24, classes=3, width=40, height=36, odd=0)
+    return root
+
+
+def test_fine_tuning_replaces_the_last_layer(run, three, tmp_path):
+    tuned = tmp_path / "tuned"
+    argv = ["--checkpoint", str(run), "--data", str(three), "--epochs", "1", "--lr", "0", "--seed", "5", "--output", str(tuned)]
+    assert alexnet.main(argv) == 0
+    before, after = load_checkpoint(run), load_checkpoint(tuned)
+    assert list(before.values) == list(after.values)
+    for name in before.values:
+        if ".fc8." not in name:
+            np.testing.assert_array_equal(before.values[name], after.values[name])
+    assert sum(v.size for n, v in after.values.items() if n.endswith("fc8.b")) == 3
+    np.testing.assert_array_equal(before.mean, after.mean)
+    assert after.metadata["config"]["classes"] == sorted(p.name for p in (three / "train").iterdir())
+
+
+def test_fine_tuning_on_the_same_classes_keeps_all(run, folder, tmp_path):
+    tuned = tmp_path / "tuned"
+    assert alexnet.main(["--checkpoint", str(run), "--data", str(folder), "--epochs", "1", "--lr", "0", "--output", str(tuned)]) == 0
+    before, after = load_checkpoint(run).values, load_checkpoint(tuned).values
+    assert list(before) == list(after) and all(np.array_equal(before[name], after[name]) for name in before)
+
+
+def test_fine_tuning_that_cannot_be(run, tmp_path, capsys):
+    assert "variant small" in refusal(capsys, "--checkpoint", run, "--variant", "owt")
+    assert "init he" in refusal(capsys, "--checkpoint", run, "--init", "2012")
+    assert "--resume" in refusal(capsys, "--checkpoint", run, "--resume", run)
+    assert "nowhere" in refusal(capsys, "--checkpoint", tmp_path / "nowhere")
+
+
+def test_from_photographs_to_errors(three, tmp_path, capsys):
+    """Prepared once, trained on with crops, flips and colour noise, stopped at an epoch's end, resumed, evaluated."""
+    prepared = str(tmp_path / "prepared")
+    assert alexnet.main(["prepare", "--data", str(three), "--out", prepared, "--size", "36", "--workers", "1"]) == 0
+    common = ["--data", prepared, "--augment", "--colour-noise", "0.1", "--schedule", "constant", *FLAGS]
+    whole, halves = tmp_path / "whole", tmp_path / "halves"
+    assert alexnet.main([*common, "--epochs", "2", "--output", str(whole)]) == 0
+    assert alexnet.main([*common, "--epochs", "1", "--output", str(halves)]) == 0
+    assert alexnet.main(["--resume", str(halves), "--epochs", "2", "--workers", "3"]) == 0
+    assert same(whole, halves) and rows(whole) == rows(halves)
+    capsys.readouterr()
+    assert alexnet.main(["evaluate", "--checkpoint", str(whole), str(halves), "--crops", "10"]) == 0
+    assert "top-5 error 0.00%" in capsys.readouterr().out
+    photo = next((three / "val").rglob("*.JPEG"))
+    assert alexnet.main(["predict", "--checkpoint", str(whole), str(photo)]) == 0
+    assert alexnet.main(["--data", prepared, "--output", str(tmp_path / "plain"), "--augment", "--epochs", "1", *FLAGS]) == 0
+    assert not same(tmp_path / "plain", halves)
+    large = str(tmp_path / "large")
+    assert alexnet.main(["prepare", "--data", str(three), "--out", large, "--size", "48", "--workers", "1"]) == 0
+    assert "48 pixels" in refusal(capsys, "--data", large)
+    assert "at least 224" in refusal(capsys, "--data", large, "--variant", "half")
 
 
 def test_predict_takes_any_image(run, tmp_path, capsys):

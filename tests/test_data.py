@@ -724,6 +724,34 @@ def test_crops_of_224_reach_both_ends_and_never_beyond():
     assert abs(np.corrcoef(np.stack([tops, lefts, mirrored])) - np.eye(3)).max() < 0.15
 
 
+@pytest.mark.parametrize("size, H, W", [(5, 8, 9), (9, 9, 9), (64, 69, 72)])
+@pytest.mark.parametrize("C, lazy", [(3, False), (3, True), (1, True)])
+def test_ten_crops_are_corners_and_centre_and_their_mirrors(size, H, W, C, lazy):
+    images, labels = marked(5, H, W, C)
+    mean = np.random.default_rng(2).uniform(0, 255, (size, size, 3)).astype(np.float32)
+    loader = Loader(list(images) if lazy else images, labels, 2, mean=mean, size=size, crops=10, scale=0.5, workers=2)
+    x, y = all_of(loader)
+    assert x.shape == (5, 10, size, size, 3) and x.dtype == np.float32
+    np.testing.assert_array_equal(y, labels)
+    p = size // 8 if H == W == size else 0
+    bottom, right = H + 2 * p - size, W + 2 * p - size
+    for image, crops in zip(images, x, strict=True):
+        for flipped in (0, 1):
+            padded = np.zeros((H + 2 * p, W + 2 * p, 3), np.float32)
+            inside = (image[:, ::-1] if flipped else image) - (mean if p else np.float32(0))
+            padded[p : p + H, p : p + W] = inside
+            for k, (top, left) in enumerate([(0, 0), (0, right), (bottom // 2, right // 2), (bottom, 0), (bottom, right)]):
+                expected = padded[top : top + size, left : left + size] - (0 if p else mean)
+                np.testing.assert_allclose(crops[5 * flipped + k], expected * 0.5, atol=1e-5)
+
+
+def test_ten_crops_of_256_pixels_are_the_papers():
+    loader = Loader(Images256(np.zeros((256, 256, 3), np.uint8), 1), [0], 1, mean=zero(224), size=224, crops=10)
+    views = np.stack(loader._views(0))[:, :, 0].tolist()
+    places = [[0, 0], [0, 32], [16, 16], [32, 0], [32, 32]]
+    assert views == [[*place, mirrored] for mirrored in (0, 1) for place in places]
+
+
 class Images256:
     """The same image many times."""
 
@@ -854,6 +882,8 @@ def test_work_not_yet_begun_is_dropped():
         ({"mean": np.zeros((9, 7, 3))}, ("8 x 8", "(9, 7, 3)")),
         ({"mean": np.zeros((9, 9))}, ("(8, 8, 3)", "(9, 9)")),
         ({"mean": np.zeros(3)}, ("(8, 8, 3)", "(3,)")),
+        ({"crops": 5}, ("crops", "1 or 10", "5")),
+        ({"noise": np.zeros(3)}, ("noise", "(3, 3)", "(3,)")),
     ],
 )
 def test_loader_refuses(change, words):
@@ -871,7 +901,7 @@ def test_batches_that_do_not_exist(epoch, start):
 # ---- The package
 
 
-def test_data_imports_nothing_but_numpy_and_the_standard_library():
+def test_data_imports_nothing_but_numpy_the_standard_library_and_the_device():
     """Pillow is imported where it is needed: inside functions."""
     for path in DATA.glob("*.py"):
         for node in ast.parse(path.read_text(encoding="utf-8")).body:
@@ -882,10 +912,10 @@ def test_data_imports_nothing_but_numpy_and_the_standard_library():
             else:
                 continue
             assert not any(name.split(".")[0] in ("PIL", "matplotlib", "tqdm") for name in names), path.name
-            assert all(name.startswith("minigrad.data") for name in names if name.startswith("minigrad")), path.name
+            assert all(name.startswith(("minigrad.data", "minigrad.device")) for name in names if name.startswith("minigrad")), path.name
 
 
 def test_public_names():
-    names = ["DataError", "Dataset", "Folder", "Loader", "fit", "load", "mean_image", "read_image", "synthetic"]
+    names = "DataError Dataset Folder Loader Some colours fit load mean_image noise_matrix prepare read_image synthetic".split()
     assert sorted(data.__all__) == names and all(hasattr(data, name) for name in names)
     assert issubclass(DataError, ValueError)

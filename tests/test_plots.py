@@ -106,3 +106,65 @@ def test_a_figure_that_fails_leaves_the_old_one(tmp_path):
             raise RuntimeError("half way")
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+# --- predictions, neighbours, activations, confusions ---
+
+
+def some_images(n, channels=3):
+    return list(np.random.default_rng(0).integers(0, 256, (n, 9, 9, channels), np.uint8))
+
+
+def drawn(path, wanted):
+    """How many pixels of a picture have a colour."""
+    return int((pixels(path) == colour(wanted)).all(axis=-1).sum())
+
+
+@pytest.mark.parametrize("n, channels", [(8, 3), (3, 1)])
+def test_predictions_have_bars_as_long_as_the_probabilities(tmp_path, n, channels):
+    p = np.zeros((n, 7))
+    p[:, 2], p[:, 3], p[:, 5] = 0.6, 0.3, 0.1
+    labels = np.full(n, 3)
+    plots.predictions(some_images(n, channels), labels, p, list("abcdefg"), tmp_path / "p.png")
+    red, blue = drawn(tmp_path / "p.png", plots.PINK), drawn(tmp_path / "p.png", plots.PALE)
+    assert blue / red == pytest.approx((0.6 + 0.1) / 0.3, rel=0.15)
+    plots.predictions(some_images(n, channels), np.full(n, 6), p, list("abcdefg"), tmp_path / "none.png")
+    assert drawn(tmp_path / "none.png", plots.PINK) == 0  # the true class is not among the five
+
+
+def test_neighbours_show_their_images(tmp_path):
+    images = [np.full((5, 5, 3), (10 * i, 200, 3), np.uint8) for i in range(12)]
+    plots.neighbours(images[:2], [images[2:7], images[7:]], tmp_path / "n.png", [list("aababb")] * 2)
+    assert all(drawn(tmp_path / "n.png", f"#{10 * i:02x}c803") > 1000 for i in range(12))
+
+
+@pytest.mark.parametrize("towers", [1, 2])
+def test_activations_show_the_strongest_channels_of_each_tower(tmp_path, towers):
+    maps = {f"conv{i}": [np.zeros((7 - i, 7 - i, 20)) for _ in range(towers)] for i in (1, 2, 3)}
+    maps["conv1"][0][..., 17] = 1
+    plots.activations(some_images(1)[0], maps, tmp_path / "a.png")
+    brightest = (pixels(tmp_path / "a.png").astype(int) - [252, 253, 191]).__abs__().max(axis=-1) < 3  # the end of the scale
+    assert brightest.sum() > 1000
+
+
+@pytest.mark.parametrize("K", [3, 30, 31, 200])
+def test_confusions(tmp_path, K):
+    table = 90 * np.eye(K, dtype=int)
+    table[0, 1] = 10
+    plots.confusion(table, [f"class {i}, also called {i}" for i in range(K)], tmp_path / "c.png")
+    image = pixels(tmp_path / "c.png")
+    assert (image.max(axis=-1) - image.min(axis=-1).astype(int)).max() > 50
+
+
+def test_without_a_suffix_both_kinds_are_written_and_svg_is_always_the_same_file(tmp_path):
+    table = np.eye(3, dtype=int)
+    for name in ("one", "two"):
+        plots.confusion(table, list("abc"), tmp_path / name)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["one.png", "one.svg", "two.png", "two.svg"]
+    assert (tmp_path / "one.svg").read_bytes() == (tmp_path / "two.svg").read_bytes()
+    assert (tmp_path / "one.svg").read_bytes().startswith(b"<?xml")
+
+
+def test_names_are_cut_at_the_comma_and_when_long():
+    assert plots.short("great white shark, white shark") == "great white shark"
+    assert plots.short("a" * 30, 10) == "a" * 9 + "…"

@@ -1,7 +1,23 @@
 """Images and labels: data sets, photographs, and the loader that turns them into batches."""
 
+from minigrad.data.colour import noise_matrix
 from minigrad.data.datasets import Dataset, load, synthetic
-from minigrad.data.images import DataError, Folder, fit, read_image
-from minigrad.data.loader import Loader, mean_image
+from minigrad.data.images import DataError, Folder, Some, fit, read_image
+from minigrad.data.loader import Loader, colours, mean_image
+from minigrad.data.prepare import prepare
 
-__all__ = ["DataError", "Dataset", "Folder", "Loader", "fit", "load", "mean_image", "read_image", "synthetic"]
+__all__ = [
+    "DataError",
+    "Dataset",
+    "Folder",
+    "Loader",
+    "Some",
+    "colours",
+    "fit",
+    "load",
+    "mean_image",
+    "noise_matrix",
+    "prepare",
+    "read_image",
+    "synthetic",
+]

@@ -15,6 +15,7 @@ import numpy as np
 
 from minigrad.data.ahead import ahead
 from minigrad.data.images import DataError, Folder, open_image, read_image
+from minigrad.data.shards import Shards, is_prepared, load_prepared
 
 FASHION_MNIST = "T-shirt/top Trouser Pullover Dress Coat Sandal Shirt Sneaker Bag".split() + ["Ankle boot"]
 CIFAR10 = "airplane automobile bird cat deer dog frog horse ship truck".split()
@@ -27,16 +28,21 @@ class Dataset:
     """Images to train and to validate with.
 
     name           short, fit for a file name
-    *_images       uint8 (N, H, W, C), C 1 or 3; or a `Folder`: a lazy sequence of uint8 (H, W, 3)
+    *_images       uint8 (N, H, W, C), C 1 or 3; or a `Folder` or `Shards`: lazy sequences of uint8 (H, W, 3)
     *_labels       int64 (N,), from 0 to len(classes) - 1
-    classes        tuple of str"""
+    classes        tuple of str
+    ids            tuple of str, the classes' WordNet ids (folder names), where a prepared set knows them
+    mean, colours  the training images' mean and components of colour (colour.py), where a prepared set knows them"""
 
     name: str
-    train_images: np.ndarray | Folder
+    train_images: np.ndarray | Folder | Shards
     train_labels: np.ndarray
-    val_images: np.ndarray | Folder
+    val_images: np.ndarray | Folder | Shards
     val_labels: np.ndarray
     classes: tuple
+    ids: tuple = ()
+    mean: np.ndarray | None = None
+    colours: tuple | None = None
 
 
 def load(spec=None, *, size=28, skip_bad=False):
@@ -45,7 +51,7 @@ def load(spec=None, *, size=28, skip_bad=False):
     None, "fashion-mnist"   the embedded part: 10,000 + 2,000 images, 28 x 28 grey
     "fashion-mnist:DIR"     the four IDX files, plain or .gz (MNIST's own have the same format)
     "cifar10:DIR"           the official archive, binary or Python version, unpacked
-    DIR                     DIR/train/<class>/* and DIR/val/<class>/*: image files, decoded on demand
+    DIR                     what `prepare` made, or DIR/train/<class>/* and DIR/val/<class>/*: image files, decoded on demand
 
     The photographs of a folder get `size` pixels, or, from 64 on, size * 256 / 224: what random crops of `size` are cut
     from. With skip_bad every file of a folder is decoded once on loading and what fails is left out and listed on stderr.
@@ -56,6 +62,8 @@ def load(spec=None, *, size=28, skip_bad=False):
     for prefix, read in (("fashion-mnist:", _fashion_mnist), ("cifar10:", _cifar10)):
         if spec.startswith(prefix):
             return read(_existing(Path(spec.removeprefix(prefix))))
+    if is_prepared(spec):
+        return Dataset(**load_prepared(spec))
     return _folders(_existing(Path(spec)), round(size * 256 / 224) if size >= 64 else size, skip_bad)
 
 
@@ -304,7 +312,7 @@ class _Unpickler(pickle.Unpickler):
 
 
 def _folders(folder, side, skip_bad):
-    entries = {split: _files_by_class(folder / split) for split in ("train", "val")}
+    entries = {split: files_by_class(folder / split) for split in ("train", "val")}
     classes = list(entries["train"])
     unknown = [name for name in entries["val"] if name not in classes]
     if unknown:
@@ -321,17 +329,17 @@ def _folders(folder, side, skip_bad):
     return _dataset(folder.resolve().name or "images", *arrays, classes)
 
 
-def _files_by_class(folder):
+def files_by_class(folder):
     """{class: its files}, both sorted by name; what is hidden (.DS_Store, ...) does not count."""
     if not folder.is_dir():
         raise DataError(f"{folder} is not a folder; expected are image files as train/<class>/* and val/<class>/*.")
-    files = {place.name: [p for p in _visible(place) if p.is_file()] for place in _visible(folder) if place.is_dir()}
+    files = {place.name: [p for p in visible(place) if p.is_file()] for place in visible(folder) if place.is_dir()}
     if not files:
         raise DataError(f"{folder} holds no folder for a class; expected are image files as {folder.name}/<class>/*.")
     return files
 
 
-def _visible(folder):
+def visible(folder):
     try:
         return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
     except OSError as error:

@@ -10,11 +10,14 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from minigrad.data.ahead import ahead
+from minigrad.data.colour import of_images
 from minigrad.data.images import DataError
+from minigrad.device import memory
 
 SAMPLE = 1000  # how many photographs a mean image is made of
-PART = 8  # photographs a thread decodes at a time
-ORDER, VIEWS = 0, 1  # the last word of the seeds of an epoch's order and of its crops and flips
+PART = 8  # photographs a thread prepares at a time
+PHOTOGRAPH = 64  # pixels; squares of this size and more are cut out one by one, smaller ones a batch at a time
+ORDER, VIEWS, NOISE = 0, 1, 2  # the last word of the seeds of an epoch's order, of its crops and flips, and of its colours
 
 
 def mean_image(images):
@@ -28,11 +31,20 @@ def mean_image(images):
     if isinstance(images, np.ndarray):
         mean = images.mean(axis=0, dtype=np.float64)
     else:
-        sample = np.linspace(0, N - 1, min(N, SAMPLE)).round().astype(int).tolist()
-        workers = os.cpu_count() or 1
-        mean = sum(image.astype(np.float64) for image in ahead(images.__getitem__, sample, workers, 4 * workers))
-        mean /= len(sample)
+        mean = sum(image.astype(np.float64) for image in _sample(images)) / min(N, SAMPLE)
     return _three_channels(mean.astype(np.float32))
+
+
+def colours(images):
+    """The principal components of the training images' colours, as `colour.components` has them, from 1000 of the images."""
+    return of_images(_three_channels(image) for image in _sample(images))
+
+
+def _sample(images):
+    """A thousand images, evenly taken, one after the other."""
+    numbers = np.linspace(0, len(images) - 1, min(len(images), SAMPLE)).round().astype(int).tolist()
+    workers = os.cpu_count() or 1
+    return ahead(images.__getitem__, numbers, workers, 4 * workers)
 
 
 class Loader:
@@ -49,6 +61,9 @@ class Loader:
                 first. Without: the central crop
     workers     threads that prepare batches
     scale       factor applied after the mean was subtracted
+    noise       (3, 3): to all pixels of an image noise @ n is added, n three normal numbers drawn for the image (paper §4.1)
+    crops       10: batches hold, for each image, the squares in its four corners and its centre, and the mirrors of all five:
+                float32 (n, 10, size, size, 3). Images no larger than `size` are padded as for `augment`
 
     len() is the number of batches, of which the last may be smaller. Raises DataError for what does not fit together."""
 
@@ -65,13 +80,20 @@ class Loader:
         seed=0,
         workers=1,
         scale=1.0,
+        noise=None,
+        crops=1,
     ):
         self.images, self.labels, self.mean = images, np.asarray(labels), np.asarray(mean, np.float32)
         self.batch_size, self.shuffle, self.augment = batch_size, shuffle, augment
-        self.seed, self.workers, self.scale = seed, workers, np.float32(scale)
+        self.seed, self.workers, self.scale, self.crops = seed, workers, np.float32(scale), crops
+        self.noise = None if noise is None else np.asarray(noise, np.float64)
         for name, least in (("batch_size", 1), ("workers", 1), ("seed", 0)):
             if getattr(self, name) < least:
                 raise DataError(f"{name} must be at least {least}, not {getattr(self, name)}.")
+        if crops not in (1, 10):
+            raise DataError(f"crops must be 1 or 10, not {crops}.")
+        if self.noise is not None and self.noise.shape != (3, 3):
+            raise DataError(f"noise must be a matrix of shape (3, 3), not {self.noise.shape}.")
         if self.labels.shape != (len(images),):
             raise DataError(f"There are {len(images)} images, but labels of shape {self.labels.shape}.")
         if len(images) == 0:
@@ -89,7 +111,9 @@ class Loader:
             raise DataError(f"Crops of {s} x {s} pixels need a mean image of at least ({s}, {s}, 3), not {self.mean.shape}.")
         self.labels = self.labels.astype(np.int64)
         self.mean = _three_channels(_centre(self.mean, s))
-        self.padding = s // 8 if augment and H == W == s else 0
+        self.padding = s // 8 if (augment or crops == 10) and H == W == s else 0
+        self.one_by_one = s >= PHOTOGRAPH and first.shape[2] == 3 and not self.padding
+        self.backwards = np.arange(s)[::-1]
         self.positions = H + 2 * self.padding - s + 1, W + 2 * self.padding - s + 1
 
     def __len__(self):
@@ -107,44 +131,63 @@ class Loader:
     def _batches(self, epoch, start):
         N = len(self.images)
         order = np.random.default_rng([self.seed, epoch, ORDER]).permutation(N) if self.shuffle else np.arange(N)
-        views = self._views(epoch)
-        part = self.batch_size if isinstance(self.images, np.ndarray) else PART
+        views, noise = self._views(epoch), self._noise(epoch)
+        part = self.batch_size if isinstance(self.images, np.ndarray) and not self.one_by_one else PART
 
         def tasks():
             for i in range(start * self.batch_size, N, self.batch_size):
                 chosen = order[i : i + self.batch_size]
-                x = np.empty((len(chosen), self.size, self.size, 3), np.float32)
+                x = memory.empty((len(chosen), len(views), self.size, self.size, 3), np.float32)
                 for j in range(0, len(chosen), part):
                     yield x, chosen, slice(j, j + part)
 
         def work(task):
             x, chosen, rows = task
-            self._fill(x[rows], chosen[rows], *views[:, chosen[rows]])
+            numbers = chosen[rows]
+            pixels = self._pixels(numbers)
+            for k, view in enumerate(views):
+                self._fill(x[rows, k], pixels, *view[:, numbers], None if noise is None else noise[numbers])
             return x, chosen, rows.stop >= len(chosen)
 
         parts = -(-self.batch_size // part)
         with closing(ahead(work, tasks(), self.workers, max(2 * parts, self.workers + 1))) as done:
             for x, chosen, complete in done:
                 if complete:
-                    yield x, self.labels[chosen]
+                    yield x if self.crops == 10 else x[:, 0], self.labels[chosen]
 
     def _views(self, epoch):
-        """For each image of the data set: row and column of its crop, and whether it is mirrored; integers (3, N)."""
+        """What is to be seen of each image of the data set: a list of integers (3, N), row and column of a crop, and 1 if mirrored."""
         N, (rows, columns) = len(self.images), self.positions
+        if self.crops == 10:
+            bottom, right = rows - 1, columns - 1
+            places = [(0, 0), (0, right), (bottom // 2, right // 2), (bottom, 0), (bottom, right)]
+            return [np.broadcast_to([[top], [left], [mirrored]], (3, N)) for mirrored in (0, 1) for top, left in places]
         if not self.augment:
-            return np.broadcast_to([[(rows - 1) // 2], [(columns - 1) // 2], [0]], (3, N))
+            return [np.broadcast_to([[(rows - 1) // 2], [(columns - 1) // 2], [0]], (3, N))]
         # Drawn image by image: what befalls an image does not change when others are added behind it.
-        return np.random.default_rng([self.seed, epoch, VIEWS]).integers([rows, columns, 2], size=(N, 3)).T
+        return [np.random.default_rng([self.seed, epoch, VIEWS]).integers([rows, columns, 2], size=(N, 3)).T]
 
-    def _fill(self, x, chosen, tops, lefts, mirrored):
-        """Write the images numbered `chosen` into x, (n, size, size, 3): mirrored, cut out, without the mean, scaled."""
+    def _noise(self, epoch):
+        """What is added to all pixels of each image of the data set: float32 (N, 3)."""
+        if self.noise is None:
+            return None
+        normal = np.random.default_rng([self.seed, epoch, NOISE]).standard_normal((len(self.images), 3))
+        return (normal @ self.noise.T).astype(np.float32)
+
+    def _pixels(self, numbers):
+        if self.one_by_one:
+            return [self.images[i] for i in numbers]
+        return _three_channels(self.images[numbers] if isinstance(self.images, np.ndarray) else np.stack([self.images[i] for i in numbers]))
+
+    def _fill(self, x, pixels, tops, lefts, mirrored, noise):
+        """Write the images `pixels` into x, (n, size, size, 3): mirrored, cut out, without the mean, with noise, scaled."""
         s, p = self.size, self.padding
-        if isinstance(self.images, np.ndarray):
-            pixels = self.images[chosen]
-        else:
-            pixels = np.stack([self.images[i] for i in chosen])
-        pixels = _three_channels(pixels)
+        if self.one_by_one:
+            for i, image in enumerate(pixels):
+                self._fill_one(x[i], image, tops[i], lefts[i], mirrored[i], None if noise is None else noise[i])
+            return
         which = np.flatnonzero(mirrored)
+        pixels = pixels.copy() if self.crops == 10 else pixels
         pixels[which] = pixels[which, :, ::-1]
         if p:
             padded = np.zeros((len(x), s + 2 * p, s + 2 * p, 3), np.float32)  # 0: the mean's grey
@@ -152,6 +195,23 @@ class Loader:
             x[...] = _cut(padded, tops, lefts, s)
         else:
             np.subtract(_cut(pixels, tops, lefts, s), self.mean, out=x)
+        if noise is not None:
+            x += noise[:, None, None]
+        if self.scale != 1:
+            x *= self.scale
+
+    def _fill_one(self, x, image, top, left, mirror, noise):
+        """`_fill` for one image. Its rows are taken as runs of 3 * size numbers, for speed."""
+        s, (H, W, _) = self.size, image.shape
+        if mirror:
+            left = W - s - left
+            crop = image[top : top + s, left : left + s].take(self.backwards, axis=1).reshape(s, 3 * s)
+        else:
+            crop = image.reshape(H, 3 * W)[top : top + s, 3 * left : 3 * (left + s)]
+        x = x.reshape(s, 3 * s)
+        np.subtract(crop, self.mean.reshape(s, 3 * s), out=x)
+        if noise is not None:
+            x += np.tile(noise, s)
         if self.scale != 1:
             x *= self.scale
 

@@ -1,0 +1,97 @@
+"""A prepared data set: all images as bytes of one size, a few thousand to a file, mapped into memory instead of decoded.
+
+set.json              what the set holds: classes, shards with their checksums, how the colours of its pixels vary
+train-00000.bin ...   shards: uint8 (n, side, side, 3), image after image
+train-labels.npy      int64 (N,); train.jsonl: where each image came from; the same for val
+mean.npy              float32 (side, side, 3), the training images' mean"""
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+
+from minigrad.data.images import DataError
+
+SET = "set.json"
+FORMAT = 1  # of a prepared set; one of another number is refused
+
+
+class Shards:
+    """Images in files as a sequence: shards[i] is uint8 (side, side, 3), a view of the file.
+
+    files: names and numbers of images. Raises DataError for a file that is missing or of the wrong length."""
+
+    def __init__(self, folder, files, side):
+        self.side, self.paths, counts = side, [folder / name for name, _ in files], [count for _, count in files]
+        for path, count in zip(self.paths, counts, strict=True):
+            expected = count * side * side * 3
+            size = path.stat().st_size if path.exists() else None
+            if size != expected:
+                state = "is missing" if size is None else f"holds {size:,} bytes"
+                raise DataError(f"{path} {state}, but {count:,} images take {expected:,}; prepare the set again, into the same folder.")
+        self.starts = np.cumsum([0, *counts])
+        self.maps = [None] * len(counts)
+
+    def __len__(self):
+        return int(self.starts[-1])
+
+    def __getitem__(self, i):
+        shard = int(np.searchsorted(self.starts, i, side="right")) - 1
+        if self.maps[shard] is None:
+            shape = -1, self.side, self.side, 3
+            self.maps[shard] = np.asarray(np.memmap(self.paths[shard], np.uint8, "r")).reshape(shape)
+        return self.maps[shard][i - self.starts[shard]]
+
+
+def is_prepared(folder):
+    return (Path(folder) / SET).is_file()
+
+
+def read_set(folder):
+    """The contents of set.json. Raises DataError if it is not one of ours."""
+    path = Path(folder) / SET
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        if record["format"] == FORMAT:
+            return record
+        found = f"of format {record['format']}"
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}.") from None
+    except (ValueError, KeyError, TypeError):
+        found = "damaged"
+    raise DataError(f"{path} is {found}, but this program reads prepared sets of format {FORMAT}: prepare the images again.")
+
+
+def load_prepared(folder):
+    """The parts of a prepared set: a dict of `Dataset`'s fields."""
+    folder = Path(folder)
+    record = read_set(folder)
+    fields = {"name": record["name"], "classes": tuple(record["names"]), "ids": tuple(record["ids"])}
+    for split in ("train", "val"):
+        files = [(shard["file"], shard["count"]) for shard in record["splits"][split]]
+        fields[f"{split}_images"] = Shards(folder, files, record["side"])
+        fields[f"{split}_labels"] = read_array(folder / f"{split}-labels.npy", (len(fields[f"{split}_images"]),))
+    fields["mean"] = read_array(folder / "mean.npy", (record["side"], record["side"], 3))
+    fields["colours"] = np.array(record["colours"]["std"]), np.array(record["colours"]["directions"])
+    return fields
+
+
+def read_array(path, shape):
+    try:
+        array = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise DataError(f"{path} cannot be read: {getattr(error, 'strerror', None) or 'it is no NumPy array'}.") from None
+    if array.shape != shape:
+        raise DataError(f"{path} holds an array of shape {array.shape}, but {shape} is expected.")
+    return array
+
+
+def write_whole(path, write):
+    """Let write(file) fill a temporary file that takes the place of `path` once it is complete and on the disk."""
+    temporary = path.with_name(path.name + ".tmp")
+    with open(temporary, "wb") as file:
+        write(file)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
