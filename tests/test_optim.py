@@ -159,7 +159,9 @@ def test_plateau_with_other_numbers():
     assert rates(rule, [0.9] * 10) == [1, 1, 0.5] and rule.finished
 
 
-@pytest.mark.parametrize("make", [lambda: Constant(0.01), lambda: ByEpoch(0.01, [3, 9]), lambda: LinearDecay(0.01, 7), lambda: Plateau(0.01, patience=2)])
+@pytest.mark.parametrize(
+    "make", [lambda: Constant(0.01), lambda: ByEpoch(0.01, [3, 9]), lambda: LinearDecay(0.01, 7), lambda: Plateau(0.01, patience=2)]
+)
 @pytest.mark.parametrize("epochs", [0, 1, 4, 7])
 def test_a_rule_restored_is_the_rule_that_never_stopped(make, epochs):
     errors = [0.9, 0.8, 0.8, 0.8, 0.7, 0.75, 0.7, 0.72, 0.7, 0.7, 0.7, 0.7, 0.7, 0.7]
