@@ -171,7 +171,7 @@ def test_fine_tuning_on_the_same_classes_keeps_all(run, folder, tmp_path):
 
 def test_fine_tuning_that_cannot_be(run, tmp_path, capsys):
     assert "variant small" in refusal(capsys, "--checkpoint", run, "--variant", "owt")
-    assert "init he" in refusal(capsys, "--checkpoint", run, "--init", "2012")
+    assert "init 2012" in refusal(capsys, "--checkpoint", run, "--init", "he")
     assert "--resume" in refusal(capsys, "--checkpoint", run, "--resume", run)
     assert "nowhere" in refusal(capsys, "--checkpoint", tmp_path / "nowhere")
 
