@@ -123,3 +123,53 @@ class Conv2d(ImageLayer):
         np.matmul(patches, turned, out=dx.reshape(-1, C))
         np.matmul(np.ascontiguousarray(x).reshape(-1, C).T, patches, out=dW)
         return dx, dW.reshape(C, K, K, CO)[:, ::-1, ::-1].transpose(1, 2, 0, 3)
+
+    # On a GPU the patch matrix has a column more that holds 1, and zeros up to a multiple of 4; the bias lies as one more row below W. So
+    # the product adds it, and the one that gives dW gives db: a sum over the rows of so tall a matrix would cost more than either.
+
+    @property
+    def columns(self):
+        """Columns of the patch matrix on a GPU: rows of 16 bytes are what its tensor cores ask for."""
+        return (self.kernel_size**2 * self.in_channels // 4 + 1) * 4
+
+    def chunks(self, x):
+        """A batch in slices whose patches fit into the device's workspace, and for each the struct `Conv` of conv.cu."""
+        (N, H, W, C), (_, OH, OW, _), (top, _, left, _) = x.shape, self.output_shape(x.shape), self.padding
+        d = {"H": H, "W": W, "C": C, "K": self.kernel_size, "S": self.stride, "top": top, "left": left, "OH": OH, "OW": OW}
+        step = max(1, self.device.workspace // (OH * OW * self.columns * x.itemsize))
+        for n in range(0, N, step):
+            images = slice(n, min(n + step, N))
+            yield images, {"N": images.stop - n, **d, "columns": self.columns}
+
+    def patches_cuda(self, x, d):
+        """x (N, H, W, C) -> patches (N * OH * OW, columns)."""
+        patches = self.device.empty((d["N"] * d["OH"] * d["OW"], self.columns), x.dtype)
+        self.device.launch("conv", "im2col", d["N"] * d["OH"] * self.columns, x, patches, d, channels=d["C"])
+        return patches
+
+    def matrix_cuda(self, dtype):
+        """W, b and zeros below one another: (columns, C_out)."""
+        W, b, CO = self.matrix(dtype), self.b.astype(dtype, copy=False), self.out_channels
+        Wb = self.device.empty((self.columns, CO), dtype)
+        self.device.launch("conv", "weights_and_bias", Wb.size, W, b, Wb, len(W), self.columns, CO, channels=CO)
+        return Wb
+
+    def forward_cuda(self, x):
+        y, Wb = self.device.empty(self.output_shape(x.shape), x.dtype), self.matrix_cuda(x.dtype)
+        for images, d in self.chunks(x):
+            self.device.xp.matmul(self.patches_cuda(x[images], d), Wb, out=y[images].reshape(-1, self.out_channels))
+        return y, x
+
+    def backward_cuda(self, dy, x):
+        xp, dx, dWb = self.device.xp, None, None
+        if self.input_gradient:
+            dx, Wb = self.device.empty(x.shape, x.dtype), self.matrix_cuda(x.dtype)
+        for images, d in self.chunks(x):
+            patches, dp = self.patches_cuda(x[images], d), dy[images].reshape(-1, self.out_channels)
+            part = xp.matmul(patches.T, dp)
+            dWb = part if dWb is None else xp.add(dWb, part, out=dWb)
+            if self.input_gradient:
+                xp.matmul(dp, Wb.T, out=patches)  # the patches are spent; their memory takes their gradient
+                self.device.launch("conv", "col2im", dx[images].size, patches, dx[images], d, channels=d["C"])
+        filled = self.W.size // self.out_channels
+        return dx, (dWb[:filled].reshape(self.W.shape), dWb[filled])
