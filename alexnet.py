@@ -4,6 +4,7 @@ A stage is one column of layers for each tower. Towers may live on different dev
 else: exactly where the two GPUs of 2012 did (paper §3.5 and Figure 2)."""
 
 import argparse
+import json
 import sys
 from dataclasses import replace
 from functools import partial
@@ -26,6 +27,7 @@ from minigrad import (
     Towers,
     data,
     evaluation,
+    experiments,
     plots,
     training,
 )
@@ -497,6 +499,17 @@ def command_line():
     p.add_argument("--workers", type=WHOLE, default=1, help="threads that prepare batches (default: 1)")
     p.add_argument("--skip-bad", action="store_true", help="leave out images that cannot be decoded")
 
+    p = word("experiment", "what the paper claims of its parts, measured again on small images")
+    p.add_argument("which", choices=["relu-vs-tanh", "ablations"], help="Figure 1, or the network without each of its parts in turn")
+    p.add_argument("--data", metavar="DATA", default="fashion-mnist", help=data_help)
+    p.add_argument("--images", type=WHOLE, metavar="N", help="training images, evenly taken (default: all)")
+    p.add_argument("--level", type=WHOLE, default=25, metavar="PERCENT", help="the training error to be reached (default: 25)")
+    p.add_argument("--epochs", type=WHOLE, help="relu-vs-tanh: give up after so many (default: 60); ablations: train so many (default: 8)")
+    p.add_argument("--seeds", type=WHOLE, default=3, help="how many (default: 3)")
+    p.add_argument("--output", metavar="DIR", help="folder for the table, the numbers and the figure (default: in runs/)")
+    p.add_argument("--workers", type=WHOLE, default=1, help="threads that prepare batches (default: 1)")
+    p.add_argument("--skip-bad", action="store_true", help="leave out images that cannot be decoded")
+
     p = word("summary", "shapes, parameters, multiply-adds, memory, and what towers exchange")
     network(p, "paper")
     p.add_argument("--classes", type=at_least(2, int, "a whole number of at least 2"), default=1000)
@@ -808,6 +821,55 @@ def figures_command(arguments):
     return 0
 
 
+def changed(num_classes, change, seed):
+    """The network `small` with one of the paper's parts switched off; see experiments.CLAIMS."""
+    net = AlexNet("small", num_classes=num_classes, init="he", seed=seed)
+    if change == "one tower":  # half of the kernels, but conv5 and the connected layers as wide as the two towers' together (§3.2)
+        (c1, c2, c3, c4, c5), _ = WIDTHS["small"]
+        widths, make = (c1 // 2, c2 // 2, c3 // 2, c4 // 2, c5), [Make("he", seed, 0, "small")]
+        net.towers = Towers(paper_stages(widths, 1, num_classes, make, (3, 1, 1), 3, pool5=3, pixels_left=2, hidden=512))
+        net.towers.stages[0][0]["conv1"].input_gradient = False
+    for tower in (tower for stage in net.towers.stages for tower in stage):
+        for name, layer in list(tower.layers.items()):
+            if change == "no LRN" and isinstance(layer, LocalResponseNorm):
+                del tower.layers[name]
+            elif change == "pooling 2/2" and name in ("pool1", "pool2"):
+                tower.layers[name] = MaxPool2d(2, 2)
+            elif change == "no dropout" and isinstance(layer, Dropout):
+                layer.p = 0.0
+    return net
+
+
+def experiment_command(arguments):
+    a = arguments
+    dataset = load_data({"variant": "small", "data": a.data, "synthetic": False, "seed": 0}, a.skip_bad)
+    image_size({"variant": "small"}, dataset)
+    if a.images is not None and a.images < len(dataset.train_labels):
+        numbers = np.linspace(0, len(dataset.train_labels) - 1, a.images).round().astype(int)
+        images = dataset.train_images
+        images = images[numbers] if isinstance(images, np.ndarray) else data.Some(images, numbers)
+        dataset = replace(dataset, train_images=images, train_labels=dataset.train_labels[numbers])
+    folder = Path(a.output or f"runs/{a.which}-{dataset.name}")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if a.which == "relu-vs-tanh":
+            results = experiments.relu_vs_tanh(dataset, level=a.level / 100, seeds=a.seeds, limit=a.epochs or 60, workers=a.workers)
+            text = experiments.relu_vs_tanh_text(results, a.level / 100)
+            plots.race(results, a.level / 100, folder / a.which)
+        else:
+            make = partial(changed, len(dataset.classes))
+            results = experiments.ablations(make, dataset, epochs=a.epochs or 8, seeds=a.seeds, workers=a.workers)
+            text = experiments.ablations_text(results)
+            plots.ablations(results, folder / a.which)
+        text = f"{dataset.name}, {len(dataset.train_labels):,} training images\n{text}"
+        (folder / f"{a.which}.json").write_text(json.dumps(results, indent=1) + "\n")
+        (folder / f"{a.which}.txt").write_text(text + "\n")
+    except OSError as error:
+        raise UsageError(f"{folder} cannot be written: {error.strerror}; name another --output.") from None
+    print(text)
+    return 0
+
+
 def activations(net, x):
     """What the convolutional layers make of one image x (1, H, W, 3), after their ReLU: {"conv1": [(H, W, C) of each tower], ...}."""
     maps = {}
@@ -852,6 +914,7 @@ COMMANDS = {
     "predict": predict_command,
     "prepare": prepare_command,
     "figures": figures_command,
+    "experiment": experiment_command,
     "summary": summary_command,
     "benchmark": benchmark_command,
 }
