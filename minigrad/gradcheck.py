@@ -1082,7 +1082,7 @@ class Examination:
         found = [s for s in found if abs(s.yours - s.expected) > allowed(s.expected, S, self.rtol) + L.rounding / STEP]
         worst = max(found or [s for s in single if s.verdict != "kink"] or single, key=lambda s: abs(s.yours - s.expected))
         errors = [abs(s.yours - s.expected) / (norm or 1.0) for s in along if s.verdict != "kink"]
-        error = max([abs(worst.yours - worst.expected) / (S or 1.0), *errors])
+        error = max([0.0, *errors] + [abs(worst.yours - worst.expected) / (S or 1.0)] * (worst.verdict != "kink"))
         index, checked = worst.along, len(along) + len(single)
         uncertainty = allowed(worst.expected, S, self.rtol) + L.rounding / STEP
         n = {index: worst.expected}
