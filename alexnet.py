@@ -359,7 +359,7 @@ def summary(net, out=None):
 # ---- the command line
 
 DEFAULTS = {  # of a training run, by variant
-    "small": {"epochs": 12, "batch_size": 64, "lr": 0.01, "schedule": "linear", "init": "2012", "augment": False},
+    "small": {"epochs": 12, "batch_size": 64, "lr": 0.01, "weight_decay": 1e-3, "schedule": "linear", "init": "2012", "augment": False},
     "paper": {"epochs": 90, "batch_size": 128, "lr": 0.01, "schedule": "plateau", "init": "2012", "augment": True},
 }
 KEPT = (
@@ -434,7 +434,7 @@ def command_line():
     p.add_argument("--batch-size", type=WHOLE, help="images in a step (default: 64 for small, else 128)")
     p.add_argument("--lr", type=RATE, help="learning rate (default: 0.01)")
     p.add_argument("--momentum", type=RATE, help="(default: 0.9)")
-    p.add_argument("--weight-decay", type=RATE, help="(default: 0.0005)")
+    p.add_argument("--weight-decay", type=RATE, help="(default: 0.001 for small, else 0.0005)")
     p.add_argument(
         "--schedule",
         choices=["plateau", "steps", "linear", "constant"],
@@ -591,7 +591,7 @@ def new_config(arguments, start=None):
     if start is not None:
         defaults["lr"] /= 10  # as in the last stage of the paper's pre-trained networks
     more = {"seed": 0, "data": "fashion-mnist", "synthetic": False, "momentum": 0.9, "weight_decay": 5e-4}
-    config = {**defaults, **more, **config}
+    config = {**more, **defaults, **config}
     config.setdefault("colour_noise", 0.1 if config["augment"] and config["variant"] != "small" else 0.0)
     config["epochs"] = arguments.epochs or defaults["epochs"]
     config["device"] = arguments.device or "cpu"
