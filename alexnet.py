@@ -30,6 +30,7 @@ from minigrad import (
     experiments,
     plots,
     training,
+    weights,
 )
 from minigrad.optim import ByEpoch, Constant, LinearDecay, Plateau
 
@@ -510,6 +511,13 @@ def command_line():
     p.add_argument("--workers", type=WHOLE, default=1, help="threads that prepare batches (default: 1)")
     p.add_argument("--skip-bad", action="store_true", help="leave out images that cannot be decoded")
 
+    p = word("export", "write a trained network for ONNX runtimes or for PyTorch, its preprocessing included")
+    p.add_argument("--checkpoint", required=True, metavar="RUN", help="a checkpoint or its run folder")
+    p.add_argument(
+        "--to", required=True, choices=["onnx", "torch"], help="onnx: an .onnx file; torch: a .pt2 program for torch.export.load"
+    )
+    p.add_argument("--out", required=True, metavar="FILE")
+
     p = word("summary", "shapes, parameters, multiply-adds, memory, and what towers exchange")
     network(p, "paper")
     p.add_argument("--classes", type=at_least(2, int, "a whole number of at least 2"), default=1000)
@@ -523,21 +531,25 @@ def command_line():
     return parser
 
 
-def make_network(options, num_classes, **more):
+def make_network(options, num_classes):
     """The network that the options ask for. Raises UsageError for what does not exist."""
     try:
-        return AlexNet(
+        net = AlexNet(
             options.get("variant") or "small",
             options.get("device") or "cpu",
             num_classes,
             options.get("init") or "2012",
             options.get("seed") or 0,
         )
+        weights.adapt(net, options.get("adapted", {}))
+        return net
     except ValueError as error:
         raise UsageError(f"{str(error)[:1].upper()}{str(error)[1:]}.") from None
 
 
 def load_data(config, skip_bad=False):
+    if "data" not in config:
+        raise UsageError("The checkpoint comes from elsewhere and names no data: add --data.")
     size = 224 if config["variant"] != "small" else 28
     if config.get("synthetic"):
         return data.synthetic(size if size > 28 else 32, 10, 512 if size > 28 else 4096, config["seed"])
@@ -552,7 +564,7 @@ def image_size(config, dataset):
     if not least <= there <= most:
         wanted = f"{least} to {most}" if config["variant"] == "small" else f"at least {least}"
         raise UsageError(f"The images of {dataset.name} have {there} pixels; the variant {config['variant']} needs {wanted}.")
-    return 224 if config["variant"] != "small" else min(32, there)
+    return min(32, there) if config["variant"] == "small" else config.get("adapted", {}).get("image_size", 224)
 
 
 def noise(config, dataset):
@@ -586,6 +598,8 @@ def new_config(arguments, start=None):
             there = start.metadata["config"][key]
             if config.setdefault(key, there) != there:
                 raise UsageError(f"{arguments.checkpoint} has the {key} {there}, so training cannot start there with {config[key]}.")
+        if start.metadata["config"].get("adapted"):
+            config["adapted"] = start.metadata["config"]["adapted"]
     config.setdefault("variant", "small")
     defaults = dict(DEFAULTS.get(config["variant"], DEFAULTS["paper"]))
     if start is not None:
@@ -617,7 +631,7 @@ def train_command(arguments):
         folder = Path(arguments.resume)
         output = Path(arguments.output or (folder if folder.is_dir() else folder.parent))
     else:
-        start = training.load_checkpoint(arguments.checkpoint) if arguments.checkpoint else None
+        start = weights.load(arguments.checkpoint) if arguments.checkpoint else None
         config = new_config(arguments, start)
     if config["momentum"] >= 1:
         raise UsageError(f"--momentum must be below 1, not {config['momentum']}.")
@@ -636,7 +650,8 @@ def train_command(arguments):
     config["classes"], config["num_classes"] = list(dataset.classes), len(dataset.classes)
     net = make_network(config, len(dataset.classes))
     if start is not None:
-        start_from(start, net, start.metadata["config"]["classes"] == config["classes"])
+        known = start.metadata["config"]
+        start_from(start, net, known["num_classes"] == config["num_classes"] and known["classes"] in ([], config["classes"]))
     if checkpoint is not None:
         mean = checkpoint.mean
     elif start is not None and min(start.mean.shape[:2]) >= size:
@@ -708,7 +723,7 @@ def new_folder(asked, name):
 
 def load_network(path, on):
     """The network of a checkpoint, in test mode, and the checkpoint."""
-    checkpoint = training.load_checkpoint(path)
+    checkpoint = weights.load(path)
     config = checkpoint.metadata["config"]
     net = make_network({**config, "device": on}, config["num_classes"])
     training.restore(checkpoint, net)
@@ -717,10 +732,11 @@ def load_network(path, on):
 
 def same_classes(checkpoint, dataset):
     """Raises UsageError unless the network tells apart what the data set holds."""
-    classes = checkpoint.metadata["config"]["classes"]
-    if list(dataset.classes) != list(classes):
+    config = checkpoint.metadata["config"]
+    count, classes = config["num_classes"], config["classes"] or dataset.classes  # weights from elsewhere have no names
+    if count != len(dataset.classes) or list(dataset.classes) != list(classes):
         raise UsageError(
-            f"The checkpoint knows {len(classes)} classes ({classes[0]}, ...), but {dataset.name} has {len(dataset.classes)} "
+            f"The checkpoint knows {count} classes ({classes[0]}, ...), but {dataset.name} has {len(dataset.classes)} "
             f"({dataset.classes[0]}, ...)."
         )
 
@@ -763,9 +779,9 @@ def evaluate_command(arguments):
 
 def predict_command(arguments):
     net, checkpoint = load_network(arguments.checkpoint, arguments.device)
-    classes, mean = checkpoint.metadata["config"]["classes"], checkpoint.mean
+    mean, classes = checkpoint.mean, checkpoint.metadata["config"]["classes"] or [f"class {i}" for i in range(net.num_classes)]
     images = [data.fit(data.read_image(path), *mean.shape[:2]) for path in arguments.images]
-    size = 224 if net.variant != "small" else min(32, *mean.shape[:2])
+    size = min(net.image_size, *mean.shape[:2])
     loader = data.Loader(images, np.zeros(len(images), int), 16, mean=mean, size=size, scale=net.input_scale)
     for path, p in zip(arguments.images, evaluation.probabilities(net, loader), strict=True):
         print(path)
@@ -889,6 +905,22 @@ def prepare_command(arguments):
     return 0
 
 
+def export_command(arguments):
+    net, checkpoint = load_network(arguments.checkpoint, "cpu")
+    out = Path(arguments.out)
+    write, suffix = {"onnx": (weights.to_onnx, ".onnx"), "torch": (weights.to_torch, ".pt2")}[arguments.to]
+    if out.suffix != suffix:
+        raise UsageError(f"--out {out} should end in {suffix}, as files of --to {arguments.to} do.")
+    net.image_size = min(net.image_size, *checkpoint.mean.shape[:2])
+    try:
+        with plots.replacing(out) as temporary:
+            write(net, checkpoint.mean, temporary)
+    except OSError as error:
+        raise UsageError(f"{out} cannot be written: {error.strerror}; name another --out.") from None
+    print(f"{out}: pixels (N, 3, {net.image_size}, {net.image_size}), R, G, B from 0 to 255, to logits (N, {net.num_classes})")
+    return 0
+
+
 def summary_command(arguments):
     summary(make_network(vars(arguments), arguments.classes))
     return 0
@@ -915,6 +947,7 @@ COMMANDS = {
     "prepare": prepare_command,
     "figures": figures_command,
     "experiment": experiment_command,
+    "export": export_command,
     "summary": summary_command,
     "benchmark": benchmark_command,
 }
