@@ -4,6 +4,7 @@ A stage is one column of layers for each tower. Towers may live on different dev
 else: exactly where the two GPUs of 2012 did (paper §3.5 and Figure 2)."""
 
 import argparse
+import os
 import sys
 from functools import partial
 from pathlib import Path
@@ -163,7 +164,8 @@ class AlexNet(Layer):
     """The network of 2012 and four relatives.
 
     variant: "paper" (two towers, 60,965,224 parameters), "one-tower", "owt" (torchvision's), "half" (the paper's one-GPU comparison),
-    "small" (two towers for images of 28 to 32 pixels). device: "cpu", or "cpu,cpu" for two towers side by side.
+    "small" (two towers for images of 28 to 32 pixels). device: "cpu", "0" for a GPU; "cpu,cpu" or "0,1" for the two towers side by side;
+    "auto" for two GPUs, or one, or the CPU, whichever there are; or a list of `Device`s.
     init: "2012" (the original program's), "paper" (its §5), "caffe", "he". seed: of the weights and the dropout masks.
 
     forward(images (N, 224, 224, 3) float32, mean subtracted) -> logits (N, num_classes); backward(dlogits) fills every gradient.
@@ -336,6 +338,8 @@ def summary(net, out=None):
             f"exchanged: {sends:,} bytes/image from each tower forward, as much backward, and {rows[-1]['memory'] // 2:,} of logits",
             file=out,
         )
+    places = ", ".join(f"{device.name} ({device.arithmetic})" for device in net.towers.devices)
+    print(f"devices: {places}", file=out)
     print("Memory is that of the float32 outputs; a training step keeps most of them and as many gradients for a moment.", file=out)
     print(CIRCULATING, file=out)
 
@@ -385,9 +389,17 @@ def command_line():
     def word(name, help):
         return words.add_parser(name, help=help, description=help)
 
+    def place(p):
+        p.add_argument(
+            "--device",
+            metavar="D",
+            help="cpu, 0 (a GPU), auto (two GPUs, or one, or the CPU); cpu,cpu or 0,1 for the two towers side by side (default: cpu)",
+        )
+        p.add_argument("--fp32", action="store_true", help="on GPUs multiply in float32 throughout, not in TF32")
+
     def network(p, default=None):
         p.add_argument("--variant", choices=list(WIDTHS), default=default, help="which network (default: small)")
-        p.add_argument("--device", default=None, metavar="D", help="cpu, or cpu,cpu for the two towers side by side (default: cpu)")
+        place(p)
         p.add_argument("--seed", type=NATURAL, default=None, help="of weights, order, augmentation and dropout (default: 0)")
         p.add_argument("--init", choices=list(PRESETS), default=None, help="starting weights (default: 2012; training small: he)")
 
@@ -422,14 +434,14 @@ def command_line():
     p = word("evaluate", "loss, top-1 and top-5 error of checkpoints; several are an ensemble, whose probabilities are averaged")
     p.add_argument("--checkpoint", nargs="+", required=True, metavar="RUN", help="checkpoints or run folders")
     p.add_argument("--data", metavar="DATA", help="(default: the data of the checkpoint)")
-    p.add_argument("--device", default="cpu", metavar="D")
+    place(p)
     p.add_argument("--batch-size", type=WHOLE, default=128)
     p.add_argument("--skip-bad", action="store_true", help="leave out images that cannot be decoded")
 
     p = word("predict", "the most probable classes of image files")
     p.add_argument("--checkpoint", required=True, metavar="RUN", help="a checkpoint or its run folder")
     p.add_argument("images", nargs="+", metavar="IMAGE")
-    p.add_argument("--device", default="cpu", metavar="D")
+    place(p)
     p.add_argument("--top", type=WHOLE, default=5, help="how many classes to show (default: 5)")
 
     p = word("summary", "shapes, parameters, multiply-adds, memory, and what towers exchange")
@@ -447,6 +459,8 @@ def command_line():
 
 def make_network(options, num_classes, **more):
     """The network that the options ask for. Raises UsageError for what does not exist."""
+    if options.get("fp32"):
+        os.environ["CUPY_TF32"] = "0"  # CuPy's own switch, which it reads at its first product
     try:
         return AlexNet(
             options.get("variant") or "small",
@@ -489,6 +503,7 @@ def train_command(arguments):
                 raise UsageError(f"The run was made with {flag} {config[key]}, so it cannot go on with {value}; leave {flag} out.")
         config["epochs"] = arguments.epochs or config["epochs"]
         config["device"] = arguments.device or config["device"]
+        config["fp32"] = arguments.fp32 or config.get("fp32", False)
         folder = Path(arguments.resume)
         output = Path(arguments.output or (folder if folder.is_dir() else folder.parent))
     else:
@@ -505,7 +520,7 @@ def train_command(arguments):
         }.items():
             config.setdefault(key, value)
         config["epochs"] = arguments.epochs or defaults["epochs"]
-        config["device"] = arguments.device or "cpu"
+        config["device"], config["fp32"] = arguments.device or "cpu", arguments.fp32
         output = None
     if config["momentum"] >= 1:
         raise UsageError(f"--momentum must be below 1, not {config['momentum']}.")
@@ -527,7 +542,10 @@ def train_command(arguments):
     net = make_network(config, len(dataset.classes))
     size = image_size(config, dataset)
     mean = data.mean_image(dataset.train_images) if checkpoint is None else checkpoint.mean
+    config["device"] = ",".join(device.name for device in net.towers.devices)
+    config["arithmetic"] = "; ".join(dict.fromkeys(device.arithmetic for device in net.towers.devices))
     common = {"mean": mean, "size": size, "seed": config["seed"], "workers": arguments.workers, "scale": net.input_scale}
+    common["device"] = net.device
     train_loader = data.Loader(
         dataset.train_images, dataset.train_labels, config["batch_size"], shuffle=True, augment=config["augment"], **common
     )
@@ -541,7 +559,7 @@ def train_command(arguments):
     try:
         training.train(
             net,
-            SoftmaxCrossEntropy(),
+            SoftmaxCrossEntropy().to(net.device),
             optimizer,
             schedule(config),
             train_loader,
@@ -582,11 +600,11 @@ def new_folder(asked, name):
     return folder
 
 
-def load_network(path, on):
-    """The network of a checkpoint, in test mode, and the checkpoint."""
+def load_network(path, arguments):
+    """The network of a checkpoint, in test mode on the device asked for, and the checkpoint."""
     checkpoint = training.load_checkpoint(path)
     config = checkpoint.metadata["config"]
-    net = make_network({**config, "device": on}, config["num_classes"])
+    net = make_network({**config, "device": arguments.device, "fp32": arguments.fp32}, config["num_classes"])
     training.restore(checkpoint, net)
     return net.eval(), checkpoint
 
@@ -606,11 +624,12 @@ class Ensemble:
         return self
 
     def forward(self, x):
-        return np.log(np.mean([softmax(net.forward(x)) for net in self.nets], axis=0) + np.float32(1e-30))
+        probabilities = [softmax(net.device.numpy(net.forward(x))) for net in self.nets]
+        return np.log(np.mean(probabilities, axis=0) + np.float32(1e-30))
 
 
 def evaluate_command(arguments):
-    loaded = [load_network(path, arguments.device) for path in arguments.checkpoint]
+    loaded = [load_network(path, arguments) for path in arguments.checkpoint]
     config, mean = loaded[0][1].metadata["config"], loaded[0][1].mean
     for path, (_, checkpoint) in zip(arguments.checkpoint, loaded, strict=True):
         other = checkpoint.metadata["config"]
@@ -634,15 +653,17 @@ def evaluate_command(arguments):
         mean=mean,
         size=image_size(config, dataset),
         scale=net.input_scale,
+        device=net.device,
     )
     chosen = net if len(loaded) == 1 else Ensemble([net for net, _ in loaded])
-    value, top1, top5 = training.evaluate(chosen, SoftmaxCrossEntropy(), loader.batches(0))
+    loss = SoftmaxCrossEntropy() if chosen is not net else SoftmaxCrossEntropy().to(net.device)
+    value, top1, top5 = training.evaluate(chosen, loss, loader.batches(0))
     print(f"{dataset.name}, {len(dataset.val_labels):,} images: loss {value:.4f}, top-1 error {top1:.2%}, top-5 error {top5:.2%}")
     return 0
 
 
 def predict_command(arguments):
-    net, checkpoint = load_network(arguments.checkpoint, arguments.device)
+    net, checkpoint = load_network(arguments.checkpoint, arguments)
     classes, mean = checkpoint.metadata["config"]["classes"], checkpoint.mean
     images = [data.read_image(path) for path in arguments.images]
     for path, image in zip(arguments.images, images, strict=True):
@@ -651,7 +672,8 @@ def predict_command(arguments):
             height = width = 224
         top, left = (mean.shape[0] - height) // 2, (mean.shape[1] - width) // 2
         x = data.fit(image, height, width) - mean[top : top + height, left : left + width]
-        probabilities = softmax(net.forward((x * np.float32(net.input_scale))[None].astype(np.float32)))[0]
+        logits = net.forward((x * np.float32(net.input_scale))[None].astype(np.float32))
+        probabilities = softmax(net.device.numpy(logits))[0]
         print(path)
         for i in np.argsort(-probabilities, kind="stable")[: arguments.top]:
             print(f"  {probabilities[i]:6.1%}  {classes[i]}")

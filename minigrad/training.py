@@ -173,17 +173,12 @@ def _match(checkpoint, what, there, here):
 
 def _to_host(array):
     """The NumPy array of a NumPy or GPU array."""
-    if hasattr(array, "get"):
-        array.device.synchronize()  # a stream other than the one that copies may still be writing
-        return array.get()
-    return np.asarray(array)
+    return array.get() if hasattr(array, "get") else np.asarray(array)
 
 
 def _assign(target, array):
     if hasattr(target, "set"):
-        target.device.synchronize()
         target.set(np.ascontiguousarray(array, dtype=target.dtype))
-        target.device.synchronize()
     else:
         target[...] = array
 
@@ -463,6 +458,7 @@ def _train_epoch(net, loss, optimizer, batches, position, save, checkpoint_every
         logits = net.forward(x)
         value = loss.forward(logits, labels)
         _demand_finite(value, f"loss of batch {position.batch + 1} of epoch {position.epoch + 1}", optimizer.lr)
+        logits = _to_host(logits)  # while a GPU has nothing else to do; the errors are counted while it does
         net.backward(loss.backward())
         optimizer.step()
         tally.add(value, logits, labels)

@@ -882,7 +882,7 @@ def test_data_imports_nothing_but_numpy_and_the_standard_library():
             else:
                 continue
             assert not any(name.split(".")[0] in ("PIL", "matplotlib", "tqdm") for name in names), path.name
-            assert all(name.startswith("minigrad.data") for name in names if name.startswith("minigrad")), path.name
+            assert all(name.startswith(("minigrad.data", "minigrad.device")) for name in names if name.startswith("minigrad")), path.name
 
 
 def test_public_names():
