@@ -150,7 +150,7 @@ class Device:
 
     def host_empty(self, shape, dtype):
         """An uninitialised NumPy array of the kind that reaches this device fastest."""
-        return np.empty(shape, dtype)
+        return memory.empty(shape, dtype)
 
     def upload(self, batches):
         """A generator of (images, labels) with the images on this device; closing it closes `batches`, a generator too."""

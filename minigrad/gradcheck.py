@@ -29,7 +29,7 @@ ALL_CHECKS = CHECKS + ("alias", "errors")
 EPS = np.finfo(np.float64).eps
 STEP = EPS ** (1 / 3)  # balances the error of cutting the Taylor series, h^2, against that of rounding, eps / h
 DIRECTIONS, SINGLES = 8, 32  # what is tried of a tensor too large to try every element
-ATTEMPTS = 8  # at drawing parameters
+ATTEMPTS = 20  # at drawing parameters
 HALVING = 70  # evaluations that lead from a wrong direction to one of 10^10 elements
 LOOKS = 40  # evaluations for second looks at what seems wrong, and a tenth of what is not needed
 RESERVE = 60  # evaluations that are no differences, in both draws: probes, contract, dtype, layout
@@ -415,7 +415,7 @@ class Subject:
 
     def __init__(self, make, wrt_x, seed):
         self.make, self.wrt_x, self.seed, self.name = make, wrt_x, seed, ""
-        self.stream, self.evaluations, self.random = 0, 0, False
+        self.streams, self.evaluations, self.random = {}, 0, False
 
     def call(self, what, function, *arguments):
         try:
@@ -434,7 +434,7 @@ class Subject:
             if not callable(getattr(layer, method, None)):
                 raise TypeError(f"check_layer: a layer needs forward and backward, but {type(layer).__name__} has no {method}")
         self.name = type(layer).__name__
-        layer, rng, names = self.astype(layer, np.float64), np.random.default_rng((self.seed, 10 + self.stream + shift)), {"x", "y"}
+        layer, names = self.astype(layer, np.float64), {"x", "y"}
         for p in self.parameters(layer):
             if not isinstance(p.name, str) or p.name in names:
                 words = f"parameters() yields the name {p.name!r} twice, or it stands for the input or output."
@@ -445,6 +445,7 @@ class Subject:
             if kind != np.float64:
                 raise Stopped("dtype", "precision", p.name, f"{p.name} is {kind} after astype(float64).")
             names.add(p.name)
+            rng = np.random.default_rng((self.seed, 10 + shift, len(names), self.streams.get(p.name, 0)))
             drawn = rng.standard_normal(p.value.shape) / np.sqrt(max(1, np.prod(p.value.shape[:-1])))
             self.call(f"writing into {p.name}", np.copyto, p.value, drawn)
         return layer
@@ -579,21 +580,18 @@ class Examination:
         self.status = "error" if self.raised else "failed" if self.findings else "passed"
 
     def settle(self):
-        """Draw the parameters; and again, some times, while a whole gradient vanishes: of few ReLUs all may be silent, in either draw."""
+        """Draw the parameters; and some again while their gradient vanishes in either draw: of a few ReLUs all may be silent."""
         subject = self.subject
-        first = subject.base = subject.new()
         for attempt in range(ATTEMPTS):
-            alive = True
+            subject.base, silent = subject.new(), set()
             for draw in (self.draw(0), self.draw(1)):
                 layer = subject.fresh()
                 self.output(subject.forward(layer, draw.x.copy(), draw), draw)
                 gradients = subject.backward_again(layer, draw)
-                alive = alive and not any(vanishes(gradient, draw) for gradient in gradients.values())
-            if alive or not subject.parameters(first):
+                silent |= {name for name, gradient in gradients.items() if name != "x" and vanishes(gradient, draw)}
+            if not silent or not self.affords(2):
                 return
-            subject.stream = attempt + 1
-            subject.base = subject.new()
-        subject.stream, subject.base = 0, first
+            subject.streams |= dict.fromkeys(silent, attempt + 1)
 
     def find(self, *finding):
         self.findings.append(Finding(*finding))
@@ -784,7 +782,7 @@ class Examination:
         """Two instances, forward of both and then backward of both, behave as each of them alone."""
         subject = self.subject
         draws = draw, Draw(draw.x[..., ::-1].copy(), draw.args, -draw.dy, draw.loss)
-        layers = [subject.new(shift) for shift in (0, ATTEMPTS)]
+        layers = [subject.new(shift) for shift in (0, 1)]
         alone = [subject.trip(subject.copy(layer), one) for layer, one in zip(layers, draws, strict=True)]
         try:
             ys = [copied(subject.forward(layer, one.x.copy(), one)) for layer, one in zip(layers, draws, strict=True)]
@@ -946,11 +944,12 @@ class Examination:
         The smallest tensors come first, as long as they leave enough for the others. An element costs four evaluations in both draws,
         a direction or a single element as many. Raises ValueError if the budget is too small for any plan."""
         least, full = 2 + 4 + 4, 2 + 4 * DIRECTIONS + 4 * SINGLES
-        needed = RESERVE + LOOKS + sum(min(4 * size, least) for size in sizes.values())
-        if self.budget < needed:
+        needed = LOOKS + sum(min(4 * size, least) for size in sizes.values())
+        if self.spare < needed:
+            needed += self.budget - self.spare
             raise ValueError(f"check_layer: the budget must be at least {needed} for {len(sizes)} tensors, not {self.budget}")
-        looks = LOOKS + (self.budget - needed) // 10
-        plan, left, waiting = {}, self.budget - RESERVE - looks, sorted(sizes, key=sizes.get)
+        looks = LOOKS + (self.spare - needed) // 10
+        plan, left, waiting = {}, self.spare - looks, sorted(sizes, key=sizes.get)
         while waiting and 4 * sizes[waiting[0]] <= max(left / len(waiting), left - full * (len(waiting) - 1)):
             plan[waiting[0]] = None
             left -= 4 * sizes[waiting.pop(0)]

@@ -288,3 +288,9 @@ def test_an_output_that_cannot_be_written(folder, tmp_path, capsys):
     blocked = tmp_path / "file"
     blocked.write_text("in the way")
     assert "file" in refusal(capsys, "--data", folder, "--output", blocked / "run").splitlines()[-1]
+
+
+def test_a_reader_who_has_seen_enough_is_no_error():
+    with subprocess.Popen([sys.executable, ROOT / "alexnet.py", "summary"], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.close()
+        assert process.stderr.read() == b"" and process.wait() == 0

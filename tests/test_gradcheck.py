@@ -400,8 +400,8 @@ LIBRARY = {
     "flatten": (Flatten, (3, 2, 5, 4)),
     "sequential": (sequential, (3, 7, 5, 2)),
     "sequential, testing": (lambda: sequential().eval(), (3, 7, 5, 2)),
-    "two towers of two channels": (lambda: exchanging(2, 2), (3, 5, 6, 2)),
-    "three towers of one": (lambda: exchanging(3, 1), (3, 6, 5, 2)),
+    "two towers of two channels": (lambda: exchanging(2, 2), (3, 5, 5, 2)),
+    "three towers of one": (lambda: exchanging(3, 1), (1, 6, 5, 2)),
 }
 
 
@@ -494,7 +494,7 @@ RIGHT = {
     **{
         f"{make.__name__}, {kind.__name__}": (make, shape, kind, ())
         for make in (MaxPool2d, PlainPool, LastPool, SharedPool)
-        for kind, shape in ((tied, IMAGES), (nearly_tied, (2, 5, 7, 1)), (equal, (2, 5, 4, 1)))
+        for kind, shape in ((tied, (3, 5, 4, 1)), (nearly_tied, (2, 5, 6, 1)), (equal, (2, 5, 3, 1)))
     },
     "pool with gaps, tied": (lambda: MaxPool2d(2, 3), (2, 8, 5, 1), tied, ()),
     "pool 3/1, tied": (lambda: MaxPool2d(3, 1), (2, 5, 4, 1), tied, ()),
@@ -536,6 +536,11 @@ def test_right_layers_pass_for_fifty_seeds(name, request):
     if "slow" not in request.config.getoption("markexpr"):
         pytest.skip("asked for by -m slow")
     assert not false_alarms(name, range(50))
+
+
+def test_ties_that_float32_makes_are_no_finding_and_no_note():
+    report = check_layer(PlainPool, nearly_tied(IMAGES, rng()))
+    assert report.ok and not any("rounding" in note for note in report.notes)
 
 
 @pytest.mark.parametrize("make", [ReLU, InclusiveReLU])
@@ -1143,7 +1148,7 @@ class Counting:
         return self
 
 
-@pytest.mark.parametrize("budget", [200, 500, 1000, 3000, 20_000])
+@pytest.mark.parametrize("budget", [200, 700, 3000])
 @pytest.mark.parametrize(
     "make, kind", [(lambda: PlainLinear(40, 30), kink_free), (PlainReLU, kinked), (OneWeightOff, kink_free), (PlainDropout, tied)]
 )
@@ -1155,12 +1160,26 @@ def test_the_budget_is_kept(make, kind, budget):
     assert report.ok == (make is not OneWeightOff), str(report)
 
 
+def test_the_budget_is_kept_where_everything_is_wrong():
+    wrong = plant(PlainReLU, "dy * self.mask", "2 * dy")
+    for budget, kind in ((200, kinked), (1000, kink_free), (1000, tied)):
+        Counting.calls = 0
+        report = check_layer(lambda: Counting(wrong()), kind((4, 50), rng()), budget=budget)
+        assert report.status == "failed" and report.evaluations == Counting.calls <= budget
+
+
 def test_small_tensors_by_elements_large_ones_by_directions():
     report = check_layer(lambda: PlainLinear(100, 90), (3, 100))
     assert {entry.tensor: entry.method for entry in report.entries} == {"x": "elements", "W": "directions", "b": "elements"}
     W = next(entry for entry in report.entries if entry.tensor == "W")
     assert report.ok and W.checked == 40 and W.worst_error < 1e-8
     assert "ok, by directions" in str(report)
+
+
+def test_steps_along_directions_are_short_enough_for_curved_functions():
+    net = Sequential(fc1=Linear(1000, 60), tanh1=Tanh())
+    errors = [entry.worst_error for entry in check_layer(net, (3, 1000), budget=1000, checks=("values",)).entries]
+    assert max(errors) < 5e-9
 
 
 def test_a_wrong_weight_among_a_quarter_of_a_million_is_found_and_named():
@@ -1195,7 +1214,7 @@ def test_a_whole_network():
 
     net = AlexNet("small", num_classes=3)
     x = kink_free((1, 28, 28, 3), rng(), 0.0, 1.0)
-    report = check_layer(net, x, wrt_x=False, checks=("values",), budget=500)
+    report = check_layer(net, x, wrt_x=False, checks=("values",), budget=450)
     assert report.ok, str(report)
     assert {entry.tensor for entry in report.entries} == {p.name for p in net.parameters()}
 
@@ -1304,5 +1323,5 @@ def test_layers_on_torch_autograd_pass():
         def __deepcopy__(self, memo):
             return type(self)()
 
-    report = check_layer(Autograd, (3, 4, 5), checks=CHECKS + ("alias",))
+    report = check_layer(Autograd, (3, 5), checks=CHECKS + ("alias",))
     assert report.ok and report.kinks == 0, str(report)

@@ -13,50 +13,51 @@ def installed(name):
         return False
 
 
-def find():
-    """CuPy and the number of GPUs, at least one. Raises ValueError with a sentence that says what is missing."""
-    packages = [name for name in CUPY if installed(name)]
+def find(name="0"):
+    """CuPy and the number of GPUs, at least one. Raises ValueError with a sentence that says why GPU `name` cannot be used."""
+
+    def unusable(why):
+        return ValueError(f"GPU {name} cannot be used: {why}; or {INSTEAD}")
+
+    packages = [package for package in CUPY if installed(package)]
     if len(packages) > 1:
-        raise ValueError(
-            f"no GPU can be used while there are two CuPy packages, {' and '.join(packages)}: "
-            f"pip uninstall {' '.join(packages)}, then install one of them; or {INSTEAD}"
+        raise unusable(
+            f"there are two CuPy packages, {' and '.join(packages)}; pip uninstall {' '.join(packages)}, then install one of them"
         )
     try:
         import cupy
     except ImportError as error:
         if packages:
-            raise ValueError(f"no GPU can be used, for {packages[0]} is installed but cannot be imported ({error}); {INSTEAD}") from None
-        raise ValueError(
-            f"no GPU can be used without CuPy: pip install 'cupy-cuda13x[ctk]', or 'cupy-cuda12x[ctk]' for drivers before 580; or {INSTEAD}"
+            raise unusable(f"{packages[0]} is installed, but its import failed ({error}); install it anew") from None
+        raise unusable(
+            "CuPy is not installed; pip install 'cupy-cuda13x[ctk]', or 'cupy-cuda12x[ctk]' for drivers before version 580"
         ) from None
     runtime = cupy.cuda.runtime
     try:
         count = runtime.getDeviceCount()
     except runtime.CUDARuntimeError as error:
-        raise ValueError(f"no GPU can be used, for {no_device(runtime, error)}; {INSTEAD}") from None
+        raise unusable(no_device(runtime, error)) from None
     if count == 0:
-        raise ValueError(f"no GPU can be used, for this machine has none; {INSTEAD}")
+        raise unusable("CUDA finds none in this machine")
     for library in ("cublas", "nvrtc"):
         try:
             getattr(cupy.cuda, library)
         except (ImportError, AttributeError):
-            raise ValueError(
-                f"no GPU can be used, for CuPy finds no {library}, which is a part of CUDA: "
-                f"pip install '{(packages or ['cupy-cuda13x'])[0]}[ctk]'; or {INSTEAD}"
-            ) from None
+            package = (packages or ["cupy-cuda13x"])[0]
+            raise unusable(f"CuPy finds no {library}, which is a part of CUDA; pip install '{package}[ctk]'") from None
     return cupy, count
 
 
 def no_device(runtime, error):
-    """Why CUDA would not count its devices."""
+    """Why CUDA did not count its devices."""
     driver, needed = runtime.driverGetVersion(), runtime.runtimeGetVersion() // 1000
     if driver == 0:
-        return "there is no NVIDIA driver"
+        return "there is no NVIDIA driver; install one where there is a GPU"
     if driver // 1000 < needed:
         older = f", or pip install 'cupy-cuda{needed - 1}x[ctk]' in place of this CuPy" if needed > 12 else ""
         has = f"{driver // 1000}.{driver % 1000 // 10}"
-        return f"the NVIDIA driver is made for CUDA {has}, but CuPy for CUDA {needed}: update the driver{older}"
-    return f"CUDA finds none ({error})"
+        return f"the NVIDIA driver is made for CUDA {has}, but CuPy for CUDA {needed}; update the driver{older}"
+    return f"CUDA finds none in this machine ({error})"
 
 
 def count():

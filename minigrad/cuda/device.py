@@ -43,8 +43,8 @@ class CudaDevice(Device):
     threads = 1
 
     def __init__(self, name, threads=None):
-        self.xp, count = find()
-        self.name, self.index = name.strip(), int(name)
+        self.name, self.index = str(int(name)), int(name)
+        self.xp, count = find(self.name)
         if self.index >= count:
             names = ", ".join(f"{i} ({self.properties(i)['name'].decode()})" for i in range(count))
             raise ValueError(
