@@ -2,7 +2,8 @@
 
 A source is a Python script whose cells begin with `# %%` or `# %% [markdown]`; it runs as it is. A cell that begins with
 `# %% exercise="conv2d.backward"` is empty: it is filled with the class to write, blank or solved, cut from the library's own source, and
-followed by the cell that checks it. Several ids, one space between them, are blanks of one class."""
+followed by the cell that checks it. Several ids, one space between them, are blanks of one class. A text that begins with
+`# %% [markdown] mistakes="conv2d.backward"` gets the table of the known mistakes and of what the checker says of them."""
 
 import argparse
 import hashlib
@@ -53,11 +54,18 @@ def build(source, solutions=False):
             for exercise in exercises:
                 add("code", check_text(exercise), f"{cell_id([exercise])}-check")
         else:
-            add(cell.cell_type, cell.source)
+            add(cell.cell_type, cell.source + mistakes(cell.metadata.get("mistakes", "").split()))
         if number == 0:
             add("code", FIRST.rstrip(), "install")
     kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
     return nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel, "language_info": {"name": "python"}})
+
+
+def mistakes(ids):
+    """A table: what is often done wrong, and the sentence it is known by."""
+    rows = [(m.name, m.hint) for exercise in (find(ids) if ids else ()) for m in exercise.mistakes if m.hint]
+    lines = [f"| {name} | {hint} |" for name, hint in rows]
+    return "\n\n" + "\n".join(["| what was done | what the report says |", "|---|---|", *lines]) if rows else ""
 
 
 def execute(notebook, name, seconds=600):

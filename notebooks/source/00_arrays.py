@@ -144,15 +144,10 @@ print(image[0, :, :, 0])
 
 # %% exercise="arrays.windows"
 
-# %% [markdown]
+# %% [markdown] mistakes="arrays.windows"
 # **What goes wrong**
-#
-# | the report says | you have probably |
-# |---|---|
-# | the shape is `(N, OH, OW, C, K, K)` | left the channels where `sliding_window_view` puts them |
-# | a shape with H − K + 1 rows where S is 2 | forgotten the stride |
-# | numbers right, but not a view | made a copy, with `np.array` or `reshape` on the way |
-#
+
+# %% [markdown]
 # In [03 · Convolution I](03_convolution_1.ipynb) these windows become the rows of a matrix, and a convolution becomes one product.
 
 # %%
@@ -208,9 +203,8 @@ for text in ("x * 2", "x * 0.1", "x * np.float64(0.1)", "x * np.ones(3)", "x.mea
 
 # %% exercise="arrays.float64_leak"
 
-# %% [markdown]
-# **What goes wrong**: `x * scale` alone passes in float64 and fails in float32, with the words *one `np.float64` scalar is enough*. In a
-# network it shows as a training run that suddenly takes twice the time and twice the memory, and nothing else.
+# %% [markdown] mistakes="arrays.in_place arrays.float64_leak"
+# **What goes wrong.** In a network the leak shows as a training run that suddenly takes twice the time and twice the memory, and nothing else.
 
 # %% [markdown]
 # ## 6 · One definition for both
