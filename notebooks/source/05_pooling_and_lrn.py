@@ -49,7 +49,7 @@ for K, S in ((3, 2), (2, 2)):
 # **Predict.** In a 9 × 9 image with K = 3, S = 2: how many windows read the pixel in row 2, column 2? Row 2, column 3? Row 1, column 1?
 
 # %%
-figure, axes = plt.subplots(1, 3, figsize=(9, 3.2))
+figure, axes = plt.subplots(1, 3, figsize=(9, 3.9))
 for axis, (K, S, size) in zip(axes, ((3, 2, 9), (2, 2, 9), (3, 2, 10)), strict=True):
     reads = np.zeros((size, size), int)
     OH = (size - K) // S + 1
@@ -432,12 +432,12 @@ net = mg.Sequential(
     fc=mg.Linear(11 * 11 * 8, 10, rng=rng),
 )
 loss, optimizer = mg.SoftmaxCrossEntropy(), mg.SGD(net.parameters(), lr=1e-3)
-for step in range(60):
+for _ in range(60):
     value = loss.forward(net.forward(few), labels)
     net.backward(loss.backward())
     optimizer.step()
 right = (net.forward(few).argmax(axis=1) == labels).mean()
-print(f"4 · after {step + 1} steps the loss is {value:.4f}, {right:.0%} of {len(few)} images are known by heart")
+print(f"4 · after 60 steps the loss is {value:.4f}, {right:.0%} of {len(few)} images are known by heart")
 assert right == 1
 
 # %% [markdown]
