@@ -64,7 +64,7 @@ print(f"offsets 0 to {places - 1}: {places} x {places} x 2 = {places**2 * 2:,}; 
 dataset = data.load()
 boot = dataset.train_images[np.flatnonzero(dataset.train_labels == 9)[1]]
 views = tasks.crop_flip(np.repeat(boot[None], 8, axis=0), 24, rng)
-figure, axes = plt.subplots(1, 9, figsize=(10, 1.9))
+figure, axes = plt.subplots(1, 9, figsize=(10, 1.6))
 for axis, image, title in zip(axes, (boot, *views), ("28 × 28", *[f"view {i}" for i in range(1, 9)]), strict=True):
     axis.imshow(image[..., 0], cmap="gray", vmin=0, vmax=255)
     axis.set_title(title, fontsize=9)
@@ -96,14 +96,14 @@ print("standard deviation of the noise in R, G, B:", np.sqrt(((V * 0.1 * sigma) 
 grey = np.repeat(dataset.train_images[np.flatnonzero(dataset.train_labels == 2)[0]][None], 3, axis=-1).repeat(6, axis=0).astype(np.float32)
 copied = 255 * np.array([0.2175, 0.0188, 0.0045])
 figure, axes = plt.subplots(3, 6, figsize=(9, 5))
-for row, (scale, label) in enumerate(((sigma, "σ"), (sigma**2, "eigenvalues σ²"), (copied, "the copied constants"))):
+for row, (scale, label) in zip(axes, ((sigma, "σ"), (sigma**2, "eigenvalues σ²"), (copied, "copied constants")), strict=True):
     shifted = tasks.colour_noise(grey, scale, V, np.random.default_rng(SEED))
-    for axis, image in zip(axes[row], shifted, strict=True):
+    for axis, image in zip(row, shifted, strict=True):
         axis.imshow(np.clip(image, 0, 255).astype(np.uint8))
         axis.set(xticks=[], yticks=[])
-    axes[row, 0].set_ylabel(label)
-    axes[row, 0].set_title(f"noise along the first direction: std {0.1 * scale[0]:,.1f} grey levels", fontsize=9)
-axes[2, 0].set_xlabel("six draws")
+        axis.spines[:].set_visible(True)
+    row[0].set_ylabel(f"{label}\nstd {0.1 * scale[0]:,.1f}", fontsize=9)
+figure.suptitle("Six draws of colour noise; std: of the noise along the first direction, in grey levels", fontsize=10)
 plt.show()
 
 # %% [markdown]
@@ -302,7 +302,8 @@ titles = [
 show(lambda path: plots.neighbours([val_images[i] for i in rows_of], [[library[k] for k in near] for near in matches], path, titles))
 
 # %% [markdown]
-# Even untrained weights see something, since nearby images have nearby outputs. Training brings together what has one label.
+# Even untrained weights see something, since nearby images have nearby outputs; and pixels are a strong opponent where all things are centred and of one size.
+# Training brings together what has one label: after six epochs on all images fc7 should be well ahead, after a very short training it may not be.
 #
 # ## 7 · Four rituals
 #
