@@ -210,6 +210,32 @@ plt.show()
 # **What goes wrong**
 
 # %% [markdown]
+# ### Mend a bug
+#
+# Somebody wrote the step shorter. The loss falls, and nothing crashes. **Predict** what is wrong, look at the two lines printed, then **mend** the marked line and
+# run the cell again.
+
+
+# %%
+class Short(mg.SGD):
+    """The rule of 2012, with a mistake."""
+
+    def step(self):
+        for p, v in zip(self.parameters, self.velocities, strict=True):
+            v = self.momentum * v - self.lr * (p.grad + self.weight_decay * p.value)  # mend this line
+            p.value[...] += v
+
+
+for rule in (mg.SGD, Short):
+    p = mg.Parameter("W", np.array([1.0]), np.array([0.5]))
+    optimizer = rule([p], lr=0.01)
+    for _ in range(30):
+        optimizer.step()
+    print(f"{rule.__name__:6s} after 30 steps: w = {p.value[0]:.4f}, the velocity it kept {optimizer.velocities[0][0]:.4f}")
+
+# %% [markdown]
+# `v = …` gives a new array a name, and the one that is kept stays 0: no momentum at all, a tenth of the speed in the long run.
+#
 # ### Read: two rules that are the same, almost
 #
 # Here is the rule as PyTorch has it. **Read** both. As long as lr is constant they make the same steps. **Predict** what happens when lr falls

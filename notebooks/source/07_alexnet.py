@@ -187,6 +187,26 @@ print(f"parameters {parameters / 1e9:.2f} GB; outputs {128 * outputs / 1e9:.2f} 
 # **What goes wrong**
 
 # %% [markdown]
+# ### Mend a bug
+#
+# Two towers, quickly written: `[column] * 2`. All shapes are right, the number of parameters looks right, the loss falls. **Predict** what is wrong, look at what
+# is printed, and **mend** the marked line.
+
+
+# %%
+def column():
+    """A small tower."""
+    return mg.Sequential(conv=mg.Conv2d(3, 4, 3, rng=rng), relu=mg.ReLU())
+
+
+towers = mg.Towers([[column()] * 2])  # mend this line
+y = towers.forward(rng.standard_normal((2, 9, 9, 3)))
+print(f"output {y.shape}; the towers' halves are equal: {np.array_equal(y[..., :4], y[..., 4:])}")
+print(f"{len({id(p.layer) for p in towers.parameters()})} layers with weights hold {len(list(towers.parameters()))} parameters")
+
+# %% [markdown]
+# `[x] * 2` is a list that holds one object twice. One tower with two names: half of the network is missing. Two *calls* make two towers.
+#
 # In the library the same thing for the whole network is `paper_stages` in `alexnet.py`: 40 lines that follow §3.5 of the paper.
 #
 # What is often said of this network, and what is right:

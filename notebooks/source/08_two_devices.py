@@ -188,6 +188,26 @@ plt.show()
 # with a learning rate sixteen times too small in the first layers. **Own half**: below fc8 the direction is
 # wrong as well, in every layer. In both cases fc8 is right, so a test of the last layer alone sees nothing. A gradient check of the whole network names the layer at which it begins.
 #
+# ### Mend a bug
+#
+# A third one, in the exchange itself. **Read** it, **predict** which numbers of the gradient are wrong, look at the report, then **mend** the marked line and run
+# the cell again.
+
+
+# %%
+class Hasty(plain.Exchange):
+    """An exchange whose backward has a mistake."""
+
+    def backward(self, dy):
+        T, C = len(dy), dy.shape[-1] // len(dy)
+        return np.stack([dy.sum(axis=0)[..., t::T][..., :C] for t in range(T)])  # mend this line
+
+
+print(check_layer(Hasty, (2, 3, 4, 3, 2), title="a hasty exchange"))
+
+# %% [markdown]
+# `t::T` takes every T-th channel; tower t owns a *run* of them, `t * C : (t + 1) * C`.
+#
 # Two more symptoms worth knowing by heart. If each tower computes a softmax over *its* half of the logits, the first loss is
 # ln 500 = 6.21 instead of ln 1000 = 6.91. If both towers draw from the same seed, they are twins and never specialise:
 
