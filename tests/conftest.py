@@ -35,7 +35,10 @@ def cupy_or_its_stand_in(which):
         else:
             import strict_cupy
 
+            from minigrad.cuda.device import tf32
+
             strict_cupy.reset()
+            tf32.cache_clear()  # as in a process that has just begun
             with mock.patch.dict(sys.modules, cupy=strict_cupy):
                 yield strict_cupy
             assert not strict_cupy.state.problems
