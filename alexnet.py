@@ -7,6 +7,8 @@ import argparse
 import json
 import os
 import sys
+from bisect import bisect_left
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -318,6 +320,70 @@ def macs_by_layer(net):
             width += shape[-1]
         shape = (*shape[:-1], width)
     return macs
+
+
+def gpu_memory(net, batch_size, training=True):
+    """About how many bytes a step takes on each of the network's GPUs, {number of the GPU: bytes}.
+
+    Counted are the parameters with their gradients and velocities; what the layers keep of a batch for backward; at the worst layer its
+    two gradients and, of a convolution, the patches; and the images of three batches, one in use and two on their way."""
+    needs, worst = {}, {}
+    shape = (batch_size, net.image_size, net.image_size, 3)
+
+    def size(shape):
+        return 4 * int(np.prod(shape, dtype=np.int64))
+
+    for device in net.towers.devices:
+        needs[device], worst[device] = size(shape) * (3 if device is net.device else 1), 0
+    for s, stage in enumerate(net.towers.stages):
+        inputs, width, seen = shape, 0, set()
+        for t, tower in enumerate(stage):
+            device, shape, kept = net.towers.device_of(t), inputs, {}
+            for i, layer in enumerate(tower.layers.values()):
+                x, shape = shape, layer.output_shape(shape)
+                patches = 0
+                if isinstance(layer, (Conv2d, Linear, LocalResponseNorm)):
+                    kept[i] = size(x)
+                elif isinstance(layer, ReLU):
+                    kept[i + 1] = size(shape)
+                elif isinstance(layer, MaxPool2d):
+                    needs[device] += size(shape) // 4
+                if isinstance(layer, Conv2d) and device.is_gpu:
+                    patches = min(device.workspace, size((batch_size, *shape[1:3], layer.columns)))
+                needs[device] += sum(size(p.value.shape) for p in layer.parameters()) * (3 if training else 1)
+                worst[device] = max(worst[device], size(x) + size(shape) + patches)
+            width += shape[-1]
+            if s == 0 or device in seen:
+                kept.pop(0, None)  # the images; or what another tower on this device keeps as well
+            needs[device] += sum(kept.values())
+            seen.add(device)
+        shape = (*shape[:-1], width)
+    gpus = [device for device in needs if device.is_gpu]
+    return {gpu.index: sum(needs[d] + worst[d] for d in gpus if d.index == gpu.index) for gpu in gpus}
+
+
+@contextmanager
+def enough_memory(net, batch_size, training=True):
+    """Turns a MemoryError of a GPU into a UsageError that says how much the batch needs, and which batch would fit."""
+    try:
+        yield
+    except MemoryError:
+        gpus = {device.index: device for device in net.towers.devices if device.is_gpu}
+        if not gpus:
+            raise
+
+        def fits(batch_size):
+            return all(1.1 * need <= gpus[index].memory for index, need in gpu_memory(net, batch_size, training).items())
+
+        needs = ", ".join(
+            f"{need / 1e9:.2f} GB on GPU {index}, which has {gpus[index].memory / 1e9:.2f} GB to give"
+            for index, need in gpu_memory(net, batch_size, training).items()
+        )
+        largest = bisect_left(range(1, batch_size), True, key=lambda n: not fits(n))
+        if fits(batch_size):  # by the numbers, but not in the pieces that the memory has come to
+            largest = batch_size // 2
+        advice = f"--batch-size {largest} should fit" if largest else "not even --batch-size 1 fits"
+        raise UsageError(f"A batch of {batch_size} images needs about {needs}: {advice}.") from None
 
 
 CIRCULATING = """\
@@ -690,7 +756,7 @@ def train_command(arguments):
         noise=noise(config, dataset),
         **common,
     )
-    val_loader = data.Loader(dataset.val_images, dataset.val_labels, 2 * config["batch_size"], **common)
+    val_loader = data.Loader(dataset.val_images, dataset.val_labels, config["batch_size"], **common)
     optimizer = SGD(net.parameters(), config["lr"], config["momentum"], config["weight_decay"])
     print(
         f"{config['variant']} on {dataset.name}: {len(dataset.train_labels):,} images to train, {len(dataset.val_labels):,} to validate, "
@@ -698,19 +764,20 @@ def train_command(arguments):
         file=sys.stderr,
     )
     try:
-        training.train(
-            net,
-            SoftmaxCrossEntropy().to(net.device),
-            optimizer,
-            schedule(config),
-            train_loader,
-            val_loader,
-            epochs=config["epochs"],
-            output=output,
-            config=config,
-            checkpoint=checkpoint,
-            mean=mean,
-        )
+        with enough_memory(net, config["batch_size"]):
+            training.train(
+                net,
+                SoftmaxCrossEntropy().to(net.device),
+                optimizer,
+                schedule(config),
+                train_loader,
+                val_loader,
+                epochs=config["epochs"],
+                output=output,
+                config=config,
+                checkpoint=checkpoint,
+                mean=mean,
+            )
     except training.Interrupted as stop:
         print(f"{stop}\nTo go on: python alexnet.py --resume {output}", file=sys.stderr)
         return 130
@@ -784,7 +851,8 @@ def evaluate_command(arguments):
             crops=arguments.crops,
             device=net.device,
         )
-        total = total + evaluation.probabilities(net, loader, f"evaluating {path}")
+        with enough_memory(net, arguments.batch_size, training=False):
+            total = total + evaluation.probabilities(net, loader, f"evaluating {path}")
     p = total / np.float32(len(loaded))
     value, top1, top5 = evaluation.errors(p, labels)
     print(f"{dataset.name}, {len(labels):,} images: loss {value:.4f}, top-1 error {top1:.2%}, top-5 error {top5:.2%}")

@@ -474,6 +474,10 @@ class RawModule:
         return launch
 
 
+def get_default_memory_pool():
+    return types.SimpleNamespace(total_bytes=lambda: state.used[_device()])
+
+
 def _properties(index):
     return {"name": b"stand-in", "multiProcessorCount": 2, "totalGlobalMem": state.limit}
 
