@@ -1019,16 +1019,23 @@ def summary_command(arguments):
 
 
 def benchmark_command(arguments):
-    from minigrad.benchmark import benchmark
+    from minigrad import benchmark, benchmark_gpu
 
-    net = make_network(vars(arguments), arguments.classes)
-    make = partial(AlexNet, net.variant, arguments.device or "cpu", arguments.classes, net.init, net.seed)
-    macs = macs_by_layer(net)
-    del net
+    net, a = make_network(vars(arguments), arguments.classes), arguments
+    gpus = [device.is_gpu for device in net.towers.devices]
+    if any(gpus) and not all(gpus):
+        raise UsageError(f"--device {a.device} mixes GPUs and CPU, which have no clock in common: name one kind of them.")
     try:
-        benchmark(make, batch_size=arguments.batch_size, steps=arguments.steps, against=arguments.against, macs=macs)
+        if all(gpus):
+            with enough_memory(net, a.batch_size):
+                benchmark_gpu.benchmark(net, batch_size=a.batch_size, steps=a.steps, against=a.against)
+            return 0
+        make = partial(AlexNet, net.variant, a.device or "cpu", a.classes, net.init, net.seed)
+        macs = macs_by_layer(net)
+        del net
+        benchmark.benchmark(make, batch_size=a.batch_size, steps=a.steps, against=a.against, macs=macs)
     except ImportError as error:
-        raise UsageError(f"--against torch needs PyTorch, which is not installed here ({error}): pip install torch.") from None
+        raise UsageError(f"--against torch needs PyTorch, which cannot be used here ({error}): pip install torch.") from None
     return 0
 
 

@@ -39,7 +39,8 @@ def cupy_or_its_stand_in(which):
 
             strict_cupy.reset()
             tf32.cache_clear()  # as in a process that has just begun
-            with mock.patch.dict(sys.modules, cupy=strict_cupy):
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setitem(sys.modules, "cupy", strict_cupy)
                 yield strict_cupy
             assert not strict_cupy.state.problems
 

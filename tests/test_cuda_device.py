@@ -90,7 +90,9 @@ def test_auto_takes_as_many_as_there_are_towers(stand_in, capsys):
 
 def test_a_number_that_does_not_exist(stand_in, capsys):
     error = refusal(capsys, "summary", "--device", "0,7")
-    assert "there is no GPU 7: this machine has 0 (stand-in), 1 (stand-in), and 'cpu'" in error.replace("There", "there") and "'0,0'" in error
+    assert (
+        "there is no GPU 7: this machine has 0 (stand-in), 1 (stand-in), and 'cpu'" in error.replace("There", "there") and "'0,0'" in error
+    )
 
 
 def test_gpus_that_cannot_reach_each_other(stand_in):

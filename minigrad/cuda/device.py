@@ -77,10 +77,23 @@ class CudaDevice(Device):
         return self.xp.cuda.runtime.getDeviceProperties(index)
 
     @property
+    def held(self):
+        """Bytes of the GPU that this process holds, in use or kept for later; it gives none back."""
+        with self.gpu:
+            return self.xp.get_default_memory_pool().total_bytes()
+
+    @property
     def memory(self):
         """Bytes that this process may have on the GPU: what it holds, and what nobody does."""
         with self.gpu:
-            return self.xp.cuda.runtime.memGetInfo()[0] + self.xp.get_default_memory_pool().total_bytes()
+            return self.xp.cuda.runtime.memGetInfo()[0] + self.held
+
+    @property
+    def description(self):
+        """The GPU and the software that drives it, for measurements."""
+        runtime = self.xp.cuda.runtime
+        driver, cuda = (f"{v // 1000}.{v % 1000 // 10}" for v in (runtime.driverGetVersion(), runtime.runtimeGetVersion()))
+        return f"{self.properties(self.index)['name'].decode()}, driver for CUDA {driver}, CUDA {cuda}, CuPy {self.xp.__version__}"
 
     @property
     def arithmetic(self):
