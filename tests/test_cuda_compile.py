@@ -1,6 +1,6 @@
 """Every kernel compiles for the GPUs of 2020 and 2022, through the compiler that CuPy calls when it runs; no GPU is needed for that.
 
-NVRTC is the one of CUDA 13.0, the oldest that the extra `cuda` allows: a newer one accepts more."""
+NVRTC is the one of CUDA 13.0, the oldest that the extra `cuda13` allows: a newer one accepts more."""
 
 import re
 
