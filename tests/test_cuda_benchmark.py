@@ -46,8 +46,6 @@ def test_beside_pytorch(stand_in, quick, capsys, monkeypatch):
     assert "eager, cudnn.benchmark on, TF32 on for convolutions and Linear, foreach SGD" in out
     assert re.search(r"^torch contiguous +median", out, re.M) and re.search(r"^torch channels_last +median", out, re.M)
     assert re.search(r"ratio to the faster of the two: [\d.]+ times PyTorch's speed", out)
-    out = printed(capsys, "--device", "0,0", "--against", "torch")
-    assert "devices [Device('0'), Device('0')]" in out
 
 
 def test_pytorch_without_a_gpu(stand_in, capsys, monkeypatch):

@@ -67,9 +67,8 @@ def test_two_devices_give_what_one_gives_to_the_bit(two_gpus):
             np.testing.assert_array_equal(left[name], array, name)
 
 
-@pytest.mark.parametrize("network", NETWORKS)
-def test_ten_steps_in_float32(stand_in, network):
-    assert_same(train(network, "0,1", "float32"), train(network, "cpu", "float32"), 1e-4)
+def test_ten_steps_in_float32(stand_in):
+    assert_same(train("small", "0,1", "float32"), train("small", "cpu", "float32"), 1e-4)
     assert stand_in.state.copies == 0  # no product was given a matrix that CuPy would have to copy
 
 
