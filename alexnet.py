@@ -552,7 +552,7 @@ def load_data(config, skip_bad=False):
         raise UsageError("The checkpoint comes from elsewhere and names no data: add --data.")
     size = 224 if config["variant"] != "small" else 28
     if config.get("synthetic"):
-        return data.synthetic(size if size > 28 else 32, 10, 512 if size > 28 else 4096, config["seed"])
+        return data.synthetic(256 if size > 28 else 32, 10, 512 if size > 28 else 4096, config["seed"])
     spec = config["data"]
     return data.load(spec, size=32 if size == 28 else size, skip_bad=skip_bad)
 
@@ -672,7 +672,8 @@ def train_command(arguments):
     optimizer = SGD(net.parameters(), config["lr"], config["momentum"], config["weight_decay"])
     print(
         f"{config['variant']} on {dataset.name}: {len(dataset.train_labels):,} images to train, {len(dataset.val_labels):,} to validate, "
-        f"{len(dataset.classes)} classes; {net.num_parameters():,} parameters on {config['device']}; into {output}",
+        f"{len(dataset.classes)} classes; {net.num_parameters():,} parameters on {config['device']}; "
+        f"at most {train_loader.memory / 1e6:,.0f} MB of batches ahead; into {output}",
         file=sys.stderr,
     )
     try:
