@@ -5,6 +5,7 @@ else: exactly where the two GPUs of 2012 did (paper §3.5 and Figure 2)."""
 
 import argparse
 import json
+import os
 import sys
 from dataclasses import replace
 from functools import partial
@@ -32,7 +33,8 @@ from minigrad import (
     training,
     weights,
 )
-from minigrad.optim import ByEpoch, Constant, Plateau
+from minigrad.device import cores
+from minigrad.optim import ByEpoch, Constant, LinearDecay, Plateau
 
 # The windows of conv1 reach three pixels beyond the right and the bottom of a 224 x 224 image, which makes 55 x 55.
 # (top, bottom, left, right)
@@ -169,7 +171,8 @@ class AlexNet(Layer):
     """The network of 2012 and four relatives.
 
     variant: "paper" (two towers, 60,965,224 parameters), "one-tower", "owt" (torchvision's), "half" (the paper's one-GPU comparison),
-    "small" (two towers for images of 28 to 32 pixels). device: "cpu", or "cpu,cpu" for two towers side by side.
+    "small" (two towers for images of 28 to 32 pixels). device: "cpu", "0" for a GPU; "cpu,cpu" or "0,1" for the two towers side by side;
+    "auto" for two GPUs, or one, or the CPU, whichever there are; or a list of `Device`s.
     init: "2012" (the original program's), "paper" (its §5), "caffe", "he". seed: of the weights and the dropout masks.
 
     forward(images (N, 224, 224, 3) float32, mean subtracted) -> logits (N, num_classes); backward(dlogits) fills every gradient.
@@ -353,6 +356,8 @@ def summary(net, out=None):
             f"exchanged: {sends:,} bytes/image from each tower forward, as much backward, and {rows[-1]['memory'] // 2:,} of logits",
             file=out,
         )
+    places = ", ".join(f"{device.name} ({device.arithmetic})" for device in net.towers.devices)
+    print(f"devices: {places}", file=out)
     print("Memory is that of the float32 outputs; a training step keeps most of them and as many gradients for a moment.", file=out)
     print(CIRCULATING, file=out)
 
@@ -360,7 +365,7 @@ def summary(net, out=None):
 # ---- the command line
 
 DEFAULTS = {  # of a training run, by variant
-    "small": {"epochs": 12, "batch_size": 64, "lr": 0.02, "schedule": "steps", "init": "he", "augment": False},
+    "small": {"epochs": 12, "batch_size": 64, "lr": 0.01, "weight_decay": 1e-3, "schedule": "linear", "init": "2012", "augment": False},
     "paper": {"epochs": 90, "batch_size": 128, "lr": 0.01, "schedule": "plateau", "init": "2012", "augment": True},
 }
 KEPT = (
@@ -415,11 +420,23 @@ def command_line():
     def word(name, help):
         return words.add_parser(name, help=help, description=help)
 
+    def place(p):
+        p.add_argument(
+            "--device",
+            metavar="D",
+            help="cpu, 0 (a GPU), auto (two GPUs, or one, or the CPU); cpu,cpu or 0,1 for the two towers side by side (default: cpu)",
+        )
+        p.add_argument("--fp32", action="store_true", help="on GPUs multiply in float32 throughout, not in TF32")
+
     def network(p, default=None):
         p.add_argument("--variant", choices=list(WIDTHS), default=default, help="which network (default: small)")
-        p.add_argument("--device", default=None, metavar="D", help="cpu, or cpu,cpu for the two towers side by side (default: cpu)")
+        place(p)
         p.add_argument("--seed", type=NATURAL, default=None, help="of weights, order, augmentation and dropout (default: 0)")
-        p.add_argument("--init", choices=list(PRESETS), default=None, help="starting weights (default: 2012; training small: he)")
+        p.add_argument("--init", choices=list(PRESETS), default=None, help="starting weights (default: 2012)")
+
+    def threads(p):
+        default = max(1, min(8, cores() // 2))
+        p.add_argument("--workers", type=WHOLE, default=default, help=f"threads that prepare batches (default: {default} on this machine)")
 
     data_help = (
         "fashion-mnist (embedded, the default), fashion-mnist:DIR, cifar10:DIR, a folder made by prepare, "
@@ -433,14 +450,14 @@ def command_line():
     p.add_argument("--skip-bad", action="store_true", help="leave out images that cannot be decoded")
     p.add_argument("--epochs", type=WHOLE, help="how many passes over the images (default: 12 for small, else 90)")
     p.add_argument("--batch-size", type=WHOLE, help="images in a step (default: 64 for small, else 128)")
-    p.add_argument("--lr", type=RATE, help="learning rate (default: 0.02 for small, else 0.01)")
+    p.add_argument("--lr", type=RATE, help="learning rate (default: 0.01)")
     p.add_argument("--momentum", type=RATE, help="(default: 0.9)")
-    p.add_argument("--weight-decay", type=RATE, help="(default: 0.0005)")
+    p.add_argument("--weight-decay", type=RATE, help="(default: 0.001 for small, else 0.0005)")
     p.add_argument(
         "--schedule",
-        choices=["plateau", "steps", "constant"],
-        help="lr divided by 10 when the validation error stalls, three times (plateau, the paper's; default but for small); "
-        "after 3/4 and 11/12 of the epochs (steps; default for small); or never",
+        choices=["plateau", "steps", "linear", "constant"],
+        help="lr divided by 10 when the validation error stalls, three times (plateau, the paper's; default but for small), or "
+        "after 3/4 and 11/12 of the epochs (steps); falling by the same amount after each epoch (linear; default for small)",
     )
     p.add_argument(
         "--augment",
@@ -455,7 +472,7 @@ def command_line():
         help="the colours of each image vary as those of all pixels do, times S (default: 0.1, the paper's, for 224-pixel images that "
         "are augmented, else 0)",
     )
-    p.add_argument("--workers", type=WHOLE, default=1, help="threads that prepare batches (default: 1)")
+    threads(p)
     p.add_argument("--resume", metavar="RUN", help="go on with a checkpoint or its run folder")
     p.add_argument(
         "--checkpoint",
@@ -469,15 +486,15 @@ def command_line():
     p.add_argument("--data", metavar="DATA", help="(default: the data of the checkpoint)")
     p.add_argument("--crops", type=int, choices=[1, 10], default=1, help="the centre, or the paper's ten crops (default: 1)")
     p.add_argument("--output", metavar="DIR", help="folder for probabilities.npy, confusion.csv and classes.csv")
-    p.add_argument("--device", default="cpu", metavar="D")
+    place(p)
     p.add_argument("--batch-size", type=WHOLE, default=128, help="crops at a time (default: 128)")
-    p.add_argument("--workers", type=WHOLE, default=1, help="threads that prepare batches (default: 1)")
+    threads(p)
     p.add_argument("--skip-bad", action="store_true", help="leave out images that cannot be decoded")
 
     p = word("predict", "the most probable classes of image files")
     p.add_argument("--checkpoint", required=True, metavar="RUN", help="a checkpoint or its run folder")
     p.add_argument("images", nargs="+", metavar="IMAGE")
-    p.add_argument("--device", default="cpu", metavar="D")
+    place(p)
     p.add_argument("--top", type=WHOLE, default=5, help="how many classes to show (default: 5)")
 
     p = word("prepare", "bring all images to one size once: the central square of each, in files that are read without decoding")
@@ -496,8 +513,8 @@ def command_line():
     p.add_argument("--output", metavar="DIR", help="(default: figures in the run folder)")
     p.add_argument("--image", metavar="FILE", help="whose activations are drawn (default: one of the validation images)")
     p.add_argument("--sample", type=WHOLE, default=5000, metavar="N", help="images of each kind to look at, at most (default: 5000)")
-    p.add_argument("--device", default="cpu", metavar="D")
-    p.add_argument("--workers", type=WHOLE, default=1, help="threads that prepare batches (default: 1)")
+    place(p)
+    threads(p)
     p.add_argument("--skip-bad", action="store_true", help="leave out images that cannot be decoded")
 
     p = word("experiment", "what the paper claims of its parts, measured again on small images")
@@ -508,7 +525,7 @@ def command_line():
     p.add_argument("--epochs", type=WHOLE, help="relu-vs-tanh: give up after so many (default: 60); ablations: train so many (default: 8)")
     p.add_argument("--seeds", type=WHOLE, default=3, help="how many (default: 3)")
     p.add_argument("--output", metavar="DIR", help="folder for the table, the numbers and the figure (default: in runs/)")
-    p.add_argument("--workers", type=WHOLE, default=1, help="threads that prepare batches (default: 1)")
+    threads(p)
     p.add_argument("--skip-bad", action="store_true", help="leave out images that cannot be decoded")
 
     p = word("export", "write a trained network for ONNX runtimes or for PyTorch, its preprocessing included")
@@ -533,6 +550,8 @@ def command_line():
 
 def make_network(options, num_classes):
     """The network that the options ask for. Raises UsageError for what does not exist."""
+    if options.get("fp32"):
+        os.environ["CUPY_TF32"] = "0"  # CuPy's own switch, which it reads at its first product
     try:
         net = AlexNet(
             options.get("variant") or "small",
@@ -586,7 +605,7 @@ def resumed_config(arguments, checkpoint):
             flag = "--" + key.replace("_", "-")
             raise UsageError(f"The run was made with {flag} {config.get(key)}, so it cannot go on with {value}; leave {flag} out.")
     config["epochs"] = arguments.epochs or config["epochs"]
-    config["device"] = arguments.device or config["device"]
+    config["device"], config["fp32"] = arguments.device or config["device"], arguments.fp32 or config.get("fp32", False)
     return config
 
 
@@ -605,10 +624,10 @@ def new_config(arguments, start=None):
     if start is not None:
         defaults["lr"] /= 10  # as in the last stage of the paper's pre-trained networks
     more = {"seed": 0, "data": "fashion-mnist", "synthetic": False, "momentum": 0.9, "weight_decay": 5e-4}
-    config = {**defaults, **more, **config}
+    config = {**more, **defaults, **config}
     config.setdefault("colour_noise", 0.1 if config["augment"] and config["variant"] != "small" else 0.0)
     config["epochs"] = arguments.epochs or defaults["epochs"]
-    config["device"] = arguments.device or "cpu"
+    config["device"], config["fp32"] = arguments.device or "cpu", arguments.fp32
     return config
 
 
@@ -658,7 +677,10 @@ def train_command(arguments):
         mean = start.mean  # what its weights expect
     else:
         mean = data.mean_image(dataset.train_images) if dataset.mean is None else dataset.mean
+    config["device"] = ",".join(device.name for device in net.towers.devices)
+    config["arithmetic"] = "; ".join(dict.fromkeys(device.arithmetic for device in net.towers.devices))
     common = {"mean": mean, "size": size, "seed": config["seed"], "workers": arguments.workers, "scale": net.input_scale}
+    common["device"] = net.device
     train_loader = data.Loader(
         dataset.train_images,
         dataset.train_labels,
@@ -679,7 +701,7 @@ def train_command(arguments):
     try:
         training.train(
             net,
-            SoftmaxCrossEntropy(),
+            SoftmaxCrossEntropy().to(net.device),
             optimizer,
             schedule(config),
             train_loader,
@@ -704,6 +726,8 @@ def schedule(config):
     if config["schedule"] == "steps":
         epochs = config["epochs"]
         return ByEpoch(config["lr"], [max(1, epochs * 3 // 4), max(1, epochs * 11 // 12)])
+    if config["schedule"] == "linear":
+        return LinearDecay(config["lr"], config["epochs"])
     return Constant(config["lr"])
 
 
@@ -720,11 +744,11 @@ def new_folder(asked, name):
     return folder
 
 
-def load_network(path, on):
+def load_network(path, device=None, fp32=False):
     """The network of a checkpoint, in test mode, and the checkpoint."""
     checkpoint = weights.load(path)
     config = checkpoint.metadata["config"]
-    net = make_network({**config, "device": on}, config["num_classes"])
+    net = make_network({**config, "device": device, "fp32": fp32}, config["num_classes"])
     training.restore(checkpoint, net)
     return net.eval(), checkpoint
 
@@ -741,7 +765,7 @@ def same_classes(checkpoint, dataset):
 
 
 def evaluate_command(arguments):
-    loaded = [load_network(path, arguments.device) for path in arguments.checkpoint]
+    loaded = [load_network(path, arguments.device, arguments.fp32) for path in arguments.checkpoint]
     config = loaded[0][1].metadata["config"]
     if arguments.data:
         config = {**config, "data": arguments.data, "synthetic": False}
@@ -759,6 +783,7 @@ def evaluate_command(arguments):
             scale=net.input_scale,
             workers=arguments.workers,
             crops=arguments.crops,
+            device=net.device,
         )
         total = total + evaluation.probabilities(net, loader, f"evaluating {path}")
     p = total / np.float32(len(loaded))
@@ -777,11 +802,11 @@ def evaluate_command(arguments):
 
 
 def predict_command(arguments):
-    net, checkpoint = load_network(arguments.checkpoint, arguments.device)
+    net, checkpoint = load_network(arguments.checkpoint, arguments.device, arguments.fp32)
     mean, classes = checkpoint.mean, checkpoint.metadata["config"]["classes"] or [f"class {i}" for i in range(net.num_classes)]
     images = [data.fit(data.read_image(path), *mean.shape[:2]) for path in arguments.images]
     size = min(net.image_size, *mean.shape[:2])
-    loader = data.Loader(images, np.zeros(len(images), int), 16, mean=mean, size=size, scale=net.input_scale)
+    loader = data.Loader(images, np.zeros(len(images), int), 16, mean=mean, size=size, scale=net.input_scale, device=net.device)
     for path, p in zip(arguments.images, evaluation.probabilities(net, loader), strict=True):
         print(path)
         for i in np.argsort(-p, kind="stable")[: arguments.top]:
@@ -790,7 +815,7 @@ def predict_command(arguments):
 
 
 def figures_command(arguments):
-    net, checkpoint = load_network(arguments.checkpoint, arguments.device)
+    net, checkpoint = load_network(arguments.checkpoint, arguments.device, arguments.fp32)
     config = dict(checkpoint.metadata["config"])
     if arguments.data:
         config |= {"data": arguments.data, "synthetic": False}
@@ -799,7 +824,8 @@ def figures_command(arguments):
     size, classes = image_size(config, dataset), dataset.classes
 
     def loader(images, labels):
-        return data.Loader(images, labels, 64, mean=checkpoint.mean, size=size, scale=net.input_scale, workers=arguments.workers)
+        more = {"scale": net.input_scale, "workers": arguments.workers, "device": net.device}
+        return data.Loader(images, labels, 64, mean=checkpoint.mean, size=size, **more)
 
     def sample(images, labels):
         numbers = np.linspace(0, len(labels) - 1, min(arguments.sample, len(labels))).round().astype(int)
@@ -890,7 +916,7 @@ def activations(net, x):
     maps = {}
     for name in LAYERS[:5]:
         part = up_to(net, name.replace("conv", "relu"))
-        maps[name] = np.split(np.asarray(part.forward(x))[0], len(part.stages[-1]), axis=-1)
+        maps[name] = np.split(net.device.numpy(part.forward(x))[0], len(part.stages[-1]), axis=-1)
     return maps
 
 
@@ -905,7 +931,7 @@ def prepare_command(arguments):
 
 
 def export_command(arguments):
-    net, checkpoint = load_network(arguments.checkpoint, "cpu")
+    net, checkpoint = load_network(arguments.checkpoint)
     out = Path(arguments.out)
     write, suffix = {"onnx": (weights.to_onnx, ".onnx"), "torch": (weights.to_torch, ".pt2")}[arguments.to]
     if out.suffix != suffix:
@@ -959,7 +985,12 @@ def main(argv=None):
         argv = ["train", *argv]
     try:
         arguments = command_line().parse_args(argv)
-        return COMMANDS[arguments.word](arguments)
+        code = COMMANDS[arguments.word](arguments)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:  # `| head` has read enough; what is left must not be flushed into it when Python ends
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except (UsageError, data.DataError, training.TrainingError) as error:
         print(f"alexnet.py: {error}", file=sys.stderr)
         return 2

@@ -1,12 +1,15 @@
 """A device is a place where arrays live and a way to work on many images at once.
 
 On a CPU the work is cut into tasks of whole images, which run on worker threads while BLAS is held to one thread. NumPy and BLAS
-release Python's lock, so the threads truly run side by side. Tasks never depend on the number of threads, and neither do results."""
+release Python's lock, so the threads truly run side by side. Tasks never depend on the number of threads, and neither do results.
+
+A GPU is a device of the same interface, in minigrad/cuda."""
 
 import contextlib
 import math
 import os
 import threading
+import time
 import weakref
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +18,7 @@ from functools import cached_property
 import numpy as np
 
 REUSED_FROM = 1 << 16  # bytes; smaller arrays are malloc's business
+BLOCK = 256  # neurons a task takes
 
 
 class Memory:
@@ -83,12 +87,22 @@ def cores():
 
 
 class Device:
-    """A CPU, or a share of one.
+    """A CPU, or a share of one; `Device("0")` is the GPU of that number.
 
     name: "cpu". threads: how many worker threads; all cores of this process by default.
-    A device is a handle: copies of a layer share it."""
+    A device is a handle: copies of a layer share it. `with device:` makes it the current one, which matters on GPUs alone."""
 
-    xp = np
+    xp = np  # the module whose functions take this device's arrays
+    is_gpu = False
+    place = "host"  # devices of the same place share their arrays
+    arithmetic = "float32"
+
+    def __new__(cls, name="cpu", threads=None):
+        if cls is Device and is_number(name):
+            from minigrad.cuda.device import CudaDevice
+
+            return object.__new__(CudaDevice)
+        return object.__new__(cls)
 
     def __init__(self, name="cpu", threads=None):
         if not isinstance(name, str) or name.strip() != "cpu":
@@ -106,6 +120,12 @@ class Device:
     def __reduce__(self):
         return Device, (self.name, self.threads)
 
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        pass
+
     @cached_property
     def workers(self):
         return ThreadPoolExecutor(self.threads, thread_name_prefix="minigrad")
@@ -115,8 +135,38 @@ class Device:
         return memory.empty(shape, dtype)
 
     def asarray(self, array, dtype=None):
-        """The array on this device; the array itself if it is there already."""
+        """The array on this device, wherever it was; the array itself if it is here already."""
+        if hasattr(array, "__cuda_array_interface__"):
+            array = array.get()
         return np.asarray(array, dtype)
+
+    def numpy(self, array):
+        """An array of this device as NumPy's."""
+        return array
+
+    def send(self, array, target):
+        """An array of this device on another one."""
+        return target.asarray(array)
+
+    def host_empty(self, shape, dtype):
+        """An uninitialised NumPy array of the kind that reaches this device fastest."""
+        return memory.empty(shape, dtype)
+
+    def upload(self, batches):
+        """A generator of (images, labels) with the images on this device; closing it closes `batches`, a generator too."""
+        return batches
+
+    def mark(self):
+        """A point in the course of this device's work."""
+        return time.perf_counter()
+
+    def seconds(self, start, end):
+        """The time between two marks."""
+        return end - start
+
+    def blocks(self, size):
+        """0 .. size - 1 as a list of slices, each worth a task. They do not depend on the number of threads, so neither do sums."""
+        return [slice(i, min(i + BLOCK, size)) for i in range(0, size, BLOCK)]
 
     def run(self, work, tasks):
         """[work(task) for task in tasks], side by side on the worker threads; the first exception of any is raised."""
@@ -146,25 +196,29 @@ class Device:
             return results
 
 
+def is_number(name):
+    return isinstance(name, str) and name.strip().isascii() and name.strip().isdigit()
+
+
 def unknown(name):
-    return f"there is no device {name!r}: this machine has 'cpu', and 'cpu,cpu' gives each tower half of its cores"
+    return (
+        f"there is no device {name!r}: say 'cpu', or 'cpu,cpu' to give each tower half of its cores, "
+        f"or the number of a GPU ('0', '0,1', or '0,0' for both towers on one), or 'auto'"
+    )
 
 
-def parse(text):
-    """The devices of a description such as "cpu" or "cpu,cpu", in order: a list of `Device`.
+def parse(text, towers=2):
+    """The devices of a description such as "cpu", "cpu,cpu", "0", "0,1" or "0,cpu", in order: a list of `Device`.
 
-    Several CPUs share the cores of this process equally. Raises ValueError if there is no such device."""
+    Several CPUs share the cores of this process equally. "auto" is a GPU for each of so many towers, as far as there are GPUs, and
+    the CPU where there is none. Raises ValueError if there is no such device."""
+    if text.strip() == "auto":
+        from minigrad.cuda import count
+
+        text = ",".join(map(str, range(min(count(), towers)))) or "cpu"
     names = [name.strip() for name in text.split(",")]
-    for name in names:
-        if name.isdigit():
-            raise ValueError(no_gpu(name))
-        if name != "cpu":
-            raise ValueError(unknown(name))
-    return [Device("cpu", max(1, cores() // len(names))) for _ in names]
-
-
-def no_gpu(name):
-    return f"there is no GPU {name} to be used: this version computes on the CPU; use 'cpu', or 'cpu,cpu' for two towers side by side"
+    share = max(1, cores() // max(1, names.count("cpu")))
+    return [Device(name) if is_number(name) else Device(name, share) for name in names]
 
 
 CPU = Device("cpu")  # where a layer lives until it is moved

@@ -6,7 +6,7 @@ from collections import Counter
 import numpy as np
 from tqdm import tqdm
 
-from minigrad.training import TrainingError, top_k_errors
+from minigrad.training import TrainingError, to_host, top_k_errors
 
 # Paper, Tables 1 and 2, and later measurements of the same network: what, networks, crops, top-1 and top-5 error in percent.
 PUBLISHED = (
@@ -33,7 +33,7 @@ def outputs(net, loader, name="evaluating", out=None):
     """What a network says of all images of a loader, one array, in test mode. `out` gets a progress bar, if it is a terminal."""
     net.eval()
     bar = tqdm(loader.batches(0), name, len(loader), file=out, disable=None, leave=False, dynamic_ncols=True, unit=" batches")
-    return np.concatenate([np.asarray(net.forward(x)) for x, _ in bar])
+    return np.concatenate([to_host(net.forward(x)) for x, _ in bar])
 
 
 def probabilities(net, loader, name="evaluating", out=None):
@@ -54,7 +54,7 @@ class _Averaged:
 
     def forward(self, x):
         """x (n, size, size, 3) or (n, crops, size, size, 3) -> (n, classes)."""
-        p = softmax(np.asarray(self.net.forward(x.reshape(-1, *x.shape[-3:]))))
+        p = softmax(to_host(self.net.forward(x.reshape(-1, *x.shape[-3:]))))
         return p.reshape(len(x), -1, p.shape[1]).mean(axis=1)
 
 

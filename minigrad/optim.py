@@ -26,11 +26,14 @@ class SGD:
                 raise ValueError(f"SGD: {name} must be a number of at least 0, not {value}")
         if momentum >= 1:
             raise ValueError(f"SGD: momentum must be below 1, not {momentum}")
-        self.velocities = [np.zeros_like(p.value) for p in self.parameters]
+        self.velocities = []
+        for p in self.parameters:
+            with p.device:
+                self.velocities.append(p.device.xp.zeros_like(p.value))
 
     def step(self):
         """Move every parameter by its gradient of the last `backward`. Raises RuntimeError if there was none."""
-        tasks = []
+        tasks, launches = [], {}
         for p, v in zip(self.parameters, self.velocities, strict=True):
             if p.grad is None:
                 raise RuntimeError(f"SGD: {p.name} has no gradient; call backward before step")
@@ -38,13 +41,19 @@ class SGD:
             lr = self.lr * self.bias_lr if bias else self.lr
             if lr == 0:
                 continue
+            decay = self.bias_decay if bias else self.weight_decay
+            if p.device.is_gpu:
+                launches.setdefault(p.device, []).append((p.value, v, p.grad, lr, decay))
+                continue
             arrays = [a.reshape(-1) for a in (p.value, np.ascontiguousarray(p.grad), v)]
             if not np.shares_memory(arrays[0], p.value):
                 raise ValueError(f"SGD: {p.name} must be a contiguous array, to be changed in place")
-            decay = self.bias_decay if bias else self.weight_decay
             # A task is 32 blocks: enough to be worth handing out, small enough to share out evenly.
             tasks += [(*arrays, lr, decay, i) for i in range(0, v.size, 32 * BLOCK)]
-        CPU.run(self.update, tasks)
+        for device, parameters in launches.items():
+            self.update_cuda(device, parameters)
+        if tasks:
+            CPU.run(self.update, tasks)
 
     def update(self, task):
         w, g, v, lr, decay, start = task
@@ -58,6 +67,11 @@ class SGD:
             v[block] *= number(self.momentum)
             v[block] -= t
             w[block] += v[block]
+
+    def update_cuda(self, device, parameters):
+        with device:
+            for w, v, g, lr, decay in parameters:
+                device.launch("optim", "sgd", w.size, w, v, device.asarray(g), w.size, lr, decay, self.momentum, channels=w.size)
 
 
 class Constant:
@@ -89,6 +103,18 @@ class ByEpoch(Constant):
     def epoch_ended(self, val_error):
         self.epoch += 1
         self.lr = self.first * self.factor ** sum(milestone <= self.epoch for milestone in self.milestones)
+
+
+class LinearDecay(Constant):
+    """lr falls by lr / epochs after each of `epochs` epochs; afterwards it stays at the last rate, lr / epochs."""
+
+    def __init__(self, lr, epochs):
+        super().__init__(lr)
+        self.first, self.epochs, self.epoch = lr, epochs, 0
+
+    def epoch_ended(self, val_error):
+        self.epoch += 1
+        self.lr = self.first * max(1, self.epochs - self.epoch) / self.epochs
 
 
 class Plateau(Constant):

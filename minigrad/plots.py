@@ -56,7 +56,7 @@ def curves(rows, path):
     """Draw loss and errors against epochs, training and validation.
 
     rows  at least one dict with the columns of history.csv, whose errors are fractions; they are drawn in percent
-    Light vertical lines mark the epochs from which another learning rate held.
+    Light vertical lines mark the epochs from which another learning rate held, unless it changed after every one.
     """
     from matplotlib.figure import Figure
 
@@ -94,6 +94,8 @@ def _panel(axes, title, epochs, rates, lines, digits):
 
 
 def _mark_rates(axes, epochs, rates):
+    if len(rates) > 2 and len(set(rates)) == len(rates):
+        return
     for before, after, left, right in zip(rates, rates[1:], epochs, epochs[1:], strict=False):
         if before != after:
             middle = (left + right) / 2

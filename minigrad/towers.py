@@ -4,13 +4,15 @@ Forward, an exchange gives every tower the channels of all (all-gather). Backwar
 channels from its own outputs, and each receives the parts of its own channels from all and adds them up (reduce-scatter)."""
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 
 from minigrad.device import Device, parse
 from minigrad.layers.base import Layer
 
 
 class Towers(Layer):
-    """stages: a list, each stage a list with one `Sequential` per tower. devices: names or `Device`s; towers are dealt out to them in turn.
+    """stages: a list, each stage a list with one `Sequential` per tower. devices: names or `Device`s, or a text such as "cpu,cpu", "0,1" or
+    "auto" (see device.parse); towers are dealt out to them in turn.
 
     forward(x): x (N, ...) goes to every tower of the first stage; between stages, and at the end, the towers' outputs are joined along
     the last axis, in the order of the towers. A stage may have fewer towers than the one before.
@@ -19,12 +21,11 @@ class Towers(Layer):
     Parameters are called "tower0.conv1.W", a stage's towers side by side. Raises ValueError for more devices than towers."""
 
     def __init__(self, stages, devices=("cpu",)):
-        if isinstance(devices, str):
-            devices = devices.split(",")
-        if all(isinstance(device, str) for device in devices):
-            devices = parse(",".join(devices))
-        self.stages, self.devices = [list(stage) for stage in stages], list(devices)
+        self.stages = [list(stage) for stage in stages]
         widest = max((len(stage) for stage in self.stages), default=0)
+        if not isinstance(devices, str) and all(isinstance(device, str) for device in devices):
+            devices = ",".join(devices)
+        self.devices = parse(devices, widest) if isinstance(devices, str) else list(devices)
         if widest == 0 or not all(self.stages):
             raise ValueError("Towers: every stage needs at least one tower")
         if len(self.devices) > widest:
@@ -37,7 +38,11 @@ class Towers(Layer):
         self.widths = None
         for stage in self.stages:
             for t, tower in enumerate(stage):
-                tower.to(self.devices[t % len(self.devices)])
+                tower.to(self.device_of(t))
+
+    def device_of(self, t):
+        """Where tower t lives."""
+        return self.devices[t % len(self.devices)]
 
     def arguments(self):
         return f"{self.stages!r}, devices={self.devices!r}"
@@ -70,57 +75,86 @@ class Towers(Layer):
 
     def side_by_side(self, work, towers):
         """[work(0), ..., work(towers - 1)]: towers of different devices run at the same time, those of one device in turn."""
-        if len(self.devices) == 1 or towers == 1:
-            return [work(t) for t in range(towers)]
 
         def of_device(d):
-            return [(t, work(t)) for t in range(d, towers, len(self.devices))]
+            with self.devices[d]:
+                return [(t, work(t)) for t in range(d, towers, len(self.devices))]
 
-        with ThreadPoolExecutor(len(self.devices)) as threads:
-            done = dict(pair for pairs in threads.map(of_device, range(len(self.devices))) for pair in pairs)
+        devices = range(min(towers, len(self.devices)))
+        if len(devices) == 1 or all(device.is_gpu for device in self.devices):  # a GPU is only told what to do, and a thread can tell many
+            pairs = map(of_device, devices)
+        else:
+            with ThreadPoolExecutor(len(devices)) as threads:
+                pairs = list(threads.map(of_device, devices))
+        done = dict(pair for some in pairs for pair in some)
         return [done[t] for t in range(towers)]
 
+    def everywhere(self, array, receivers):
+        """An array of the first device for each of so many towers."""
+        places = {self.device_of(t).place: self.device_of(t) for t in range(receivers)}
+        arrays = {place: self.device.send(array, device) for place, device in places.items()}
+        return [arrays[self.device_of(t).place] for t in range(receivers)]
+
     def gather(self, parts, receivers):
-        """All towers' channels side by side, one copy for each device that asks. Counts what comes from another tower."""
-        xp, whole = self.device.xp, parts[0]
-        if len(parts) > 1:
-            whole = self.device.empty((*whole.shape[:-1], sum(part.shape[-1] for part in parts)), whole.dtype)
-            xp.concatenate(parts, axis=-1, out=whole)
-        crossed = sum(whole.nbytes - (parts[t].nbytes if t < len(parts) else 0) for t in range(receivers))
-        return whole, crossed
+        """All towers' channels side by side, for each of so many towers: one copy in each place. Counts what comes from another tower."""
+        places = {self.device_of(t).place: self.device_of(t) for t in range(receivers)}
+        # All copies are under way before the first device waits for one, so that both directions overlap.
+        arrived = {place: [self.device_of(t).send(part, device) for t, part in enumerate(parts)] for place, device in places.items()}
+        wholes, shape = {}, (*parts[0].shape[:-1], sum(part.shape[-1] for part in parts))
+        for place, device in places.items():
+            wholes[place] = arrived[place][0]
+            if len(parts) > 1:
+                with device:
+                    wholes[place] = device.empty(shape, parts[0].dtype)
+                    device.xp.concatenate(arrived[place], axis=-1, out=wholes[place])
+        inputs = [wholes[self.device_of(t).place] for t in range(receivers)]
+        crossed = sum(inputs[0].nbytes - (parts[t].nbytes if t < len(parts) else 0) for t in range(receivers))
+        return inputs, crossed
+
+    def entered(self):
+        """All devices at once: they wait for the caller's earlier work now, and the caller for theirs at the end."""
+        stack = ExitStack()
+        for device in self.devices:
+            stack.enter_context(device)
+        return stack
 
     def forward(self, x):
         x = self.check(x)
         self.widths, self.bytes_forward = [], 0
-        for s, stage in enumerate(self.stages):
-            inputs = x
-            parts = self.side_by_side(lambda t, stage=stage, x=inputs: stage[t].forward(x), len(stage))
-            self.widths.append([part.shape[-1] for part in parts])
-            receivers = len(self.stages[s + 1]) if s + 1 < len(self.stages) else 1
-            x, crossed = self.gather(parts, receivers)
-            self.bytes_forward += crossed
-        return x
+        with self.entered():
+            inputs = self.everywhere(x, len(self.stages[0]))
+            for s, stage in enumerate(self.stages):
+                parts = self.side_by_side(lambda t, stage=stage, inputs=inputs: stage[t].forward(inputs[t]), len(stage))
+                self.widths.append([part.shape[-1] for part in parts])
+                inputs, crossed = self.gather(parts, len(self.stages[s + 1]) if s + 1 < len(self.stages) else 1)
+                self.bytes_forward += crossed
+        return inputs[0]
 
     def backward(self, dy):
         self.check_forward(self.widths)
         self.bytes_backward = 0
-        partials, senders = [self.check(dy, "dy")], 1
-        for s in reversed(range(len(self.stages))):
-            stage, edges = self.stages[s], [0]
-            for width in self.widths[s]:
-                edges.append(edges[-1] + width)
-            if partials[0].shape[-1] != edges[-1]:
-                raise ValueError(f"Towers: dy has {partials[0].shape[-1]} channels, but y had {edges[-1]}")
+        partials = [self.check(dy, "dy")]
+        with self.entered():
+            for stage, widths in zip(reversed(self.stages), reversed(self.widths), strict=True):
+                if partials[0].shape[-1] != sum(widths):
+                    raise ValueError(f"Towers: dy has {partials[0].shape[-1]} channels, but y had {sum(widths)}")
+                per_channel, senders = partials[0].nbytes // sum(widths), len(partials)
+                self.bytes_backward += sum(per_channel * width * (senders - (t < senders)) for t, width in enumerate(widths))
+                arrived = self.scatter(partials, widths)
+                partials = self.side_by_side(lambda t, stage=stage, arrived=arrived: stage[t].backward(sum_of(arrived[t])), len(stage))
+            if partials[0] is None:
+                return None
+            arrived = [self.device_of(t).send(partial, self.device) for t, partial in enumerate(partials)]
+            with self.device:
+                return sum_of(arrived)
 
-            def of_tower(t, stage=stage, edges=edges, partials=partials):
-                channels = slice(edges[t], edges[t + 1])
-                return stage[t].backward(sum_of([partial[..., channels] for partial in partials]))
-
-            for t, width in enumerate(self.widths[s]):
-                per_channel = partials[0].nbytes // edges[-1]
-                self.bytes_backward += per_channel * width * (senders - (t < senders))
-            partials, senders = self.side_by_side(of_tower, len(stage)), len(stage)
-        return None if partials[0] is None else sum_of(partials)
+    def scatter(self, partials, widths):
+        """For each tower what all towers found to be the gradient of its channels: a list to be summed up."""
+        edges = [sum(widths[:t]) for t in range(len(widths) + 1)]
+        return [
+            [self.device_of(s).send(partial[..., edges[t] : edges[t + 1]], self.device_of(t)) for s, partial in enumerate(partials)]
+            for t in range(len(widths))
+        ]
 
 
 def sum_of(parts):

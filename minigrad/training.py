@@ -84,7 +84,7 @@ def save_checkpoint(path, checkpoint):
     tensors = checkpoint.values | {_VELOCITY + name: v for name, v in checkpoint.velocities.items()}
     if checkpoint.mean is not None:
         tensors[_MEAN] = checkpoint.mean
-    tensors = {name: np.ascontiguousarray(_to_host(array)) for name, array in tensors.items()}
+    tensors = {name: np.ascontiguousarray(to_host(array)) for name, array in tensors.items()}
     metadata = {_HEADER: json.dumps(checkpoint.metadata)}
     try:
         with plots.replacing(path) as temporary:
@@ -171,19 +171,14 @@ def _match(checkpoint, what, there, here):
     return [(here[name], there[name]) for name in here]
 
 
-def _to_host(array):
+def to_host(array):
     """The NumPy array of a NumPy or GPU array."""
-    if hasattr(array, "get"):
-        array.device.synchronize()  # a stream other than the one that copies may still be writing
-        return array.get()
-    return np.asarray(array)
+    return array.get() if hasattr(array, "get") else np.asarray(array)
 
 
 def _assign(target, array):
     if hasattr(target, "set"):
-        target.device.synchronize()
         target.set(np.ascontiguousarray(array, dtype=target.dtype))
-        target.device.synchronize()
     else:
         target[...] = array
 
@@ -201,7 +196,7 @@ def top_k_errors(logits, labels, k=5):
     labels (N,) are ints from 0 to K-1. A logit equal to the label's own counts as larger if its index is smaller.
     A NaN counts as larger, so that a network that has blown up gets nothing right.
     """
-    logits, labels = _to_host(logits), _to_host(labels)[:, None]
+    logits, labels = to_host(logits), to_host(labels)[:, None]
     own = np.take_along_axis(logits, labels, axis=1)  # (N, 1)
     ties_before = (logits == own) & (np.arange(logits.shape[1]) < labels)
     rank = np.count_nonzero(~(logits <= own) | ties_before, axis=1)
@@ -252,7 +247,7 @@ def signal_diagnostic(logits):
     The measure is the std across images, averaged over classes: 0.03 for init 2012 on pixels from 0 to 255, but
     0.00006 for init paper on pixels of unit std, where the loss has nothing to hold on to. The bound is 0.001.
     """
-    logits = _to_host(logits)
+    logits = to_host(logits)
     N, K = logits.shape
     spread = float(logits.std(axis=0, dtype=np.float64).mean())
     if N < 2 or spread >= 0.001:
@@ -269,7 +264,7 @@ def input_diagnostic(x, init):
     "he" is for pixels of unit std; the others, whose stds are fixed, for pixels from 0 to 255 minus their mean. A
     std of 10 lies between the two.
     """
-    std = float(_to_host(x).std(dtype=np.float64))
+    std = float(to_host(x).std(dtype=np.float64))
     if init == "he" and std > 10:
         return (
             f"The pixels of the first batch have a standard deviation of {std:.3g}, but --init he is meant for one "
@@ -463,6 +458,7 @@ def _train_epoch(net, loss, optimizer, batches, position, save, checkpoint_every
         logits = net.forward(x)
         value = loss.forward(logits, labels)
         _demand_finite(value, f"loss of batch {position.batch + 1} of epoch {position.epoch + 1}", optimizer.lr)
+        logits = to_host(logits)  # while a GPU has nothing else to do; the errors are counted while it does
         net.backward(loss.backward())
         optimizer.step()
         tally.add(value, logits, labels)
@@ -519,7 +515,7 @@ def _write(path, text):
 
 def first_kernels(net, mean):
     """The kernels of conv1 as `plots.filters` takes them, one array for each tower; grey if the mean image is."""
-    kernels = [_to_host(p.value) for p in net.parameters() if p.name.endswith("conv1.W")]
+    kernels = [to_host(p.value) for p in net.parameters() if p.name.endswith("conv1.W")]
     if mean is not None and (mean == mean[..., :1]).all():
         # Of grey images a kernel sees the sum of its three colours; how they share it is left over from the start.
         kernels = [W.sum(axis=2, keepdims=True) for W in kernels]

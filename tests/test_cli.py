@@ -171,7 +171,7 @@ def test_fine_tuning_on_the_same_classes_keeps_all(run, folder, tmp_path):
 
 def test_fine_tuning_that_cannot_be(run, tmp_path, capsys):
     assert "variant small" in refusal(capsys, "--checkpoint", run, "--variant", "owt")
-    assert "init he" in refusal(capsys, "--checkpoint", run, "--init", "2012")
+    assert "init 2012" in refusal(capsys, "--checkpoint", run, "--init", "he")
     assert "--resume" in refusal(capsys, "--checkpoint", run, "--resume", run)
     assert "nowhere" in refusal(capsys, "--checkpoint", tmp_path / "nowhere")
 
@@ -288,3 +288,9 @@ def test_an_output_that_cannot_be_written(folder, tmp_path, capsys):
     blocked = tmp_path / "file"
     blocked.write_text("in the way")
     assert "file" in refusal(capsys, "--data", folder, "--output", blocked / "run").splitlines()[-1]
+
+
+def test_a_reader_who_has_seen_enough_is_no_error():
+    with subprocess.Popen([sys.executable, ROOT / "alexnet.py", "summary"], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.close()
+        assert process.stderr.read() == b"" and process.wait() == 0

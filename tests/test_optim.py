@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from minigrad import SGD, Linear, Parameter
-from minigrad.optim import ByEpoch, Constant, Plateau
+from minigrad.optim import ByEpoch, Constant, LinearDecay, Plateau
 
 
 def one(name="tower0.conv1.W", value=1.0, grad=0.5):
@@ -126,6 +126,10 @@ def test_constant():
     assert rates(Constant(0.02), [0.5] * 50) == [0.02] * 50
 
 
+def test_linear_decay():
+    assert rates(LinearDecay(0.08, 4), [0.5] * 6) == pytest.approx([0.08, 0.06, 0.04, 0.02, 0.02, 0.02])
+
+
 def test_by_epoch():
     assert rates(ByEpoch(0.01, [2, 5]), [0.5] * 7) == pytest.approx([0.01] * 2 + [0.001] * 3 + [0.0001] * 2)
     assert rates(ByEpoch(1.0, [3, 1], factor=0.5), [0.5] * 4) == pytest.approx([1, 0.5, 0.5, 0.25])
@@ -155,7 +159,9 @@ def test_plateau_with_other_numbers():
     assert rates(rule, [0.9] * 10) == [1, 1, 0.5] and rule.finished
 
 
-@pytest.mark.parametrize("make", [lambda: Constant(0.01), lambda: ByEpoch(0.01, [3, 9]), lambda: Plateau(0.01, patience=2)])
+@pytest.mark.parametrize(
+    "make", [lambda: Constant(0.01), lambda: ByEpoch(0.01, [3, 9]), lambda: LinearDecay(0.01, 7), lambda: Plateau(0.01, patience=2)]
+)
 @pytest.mark.parametrize("epochs", [0, 1, 4, 7])
 def test_a_rule_restored_is_the_rule_that_never_stopped(make, epochs):
     errors = [0.9, 0.8, 0.8, 0.8, 0.7, 0.75, 0.7, 0.72, 0.7, 0.7, 0.7, 0.7, 0.7, 0.7]

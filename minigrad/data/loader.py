@@ -12,7 +12,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from minigrad.data.ahead import ahead
 from minigrad.data.colour import of_images
 from minigrad.data.images import DataError
-from minigrad.device import memory
+from minigrad.device import CPU
 
 SAMPLE = 1000  # how many photographs a mean image is made of
 PART = 8  # photographs a thread prepares at a time
@@ -64,6 +64,7 @@ class Loader:
     noise       (3, 3): to all pixels of an image noise @ n is added, n three normal numbers drawn for the image (paper §4.1)
     crops       10: batches hold, for each image, the squares in its four corners and its centre, and the mirrors of all five:
                 float32 (n, 10, size, size, 3). Images no larger than `size` are padded as for `augment`
+    device      where the images are wanted; on the way to a GPU a batch is copied while the one before it is used
 
     len() is the number of batches, of which the last may be smaller. Raises DataError for what does not fit together."""
 
@@ -82,7 +83,9 @@ class Loader:
         scale=1.0,
         noise=None,
         crops=1,
+        device=CPU,
     ):
+        self.device = device
         self.images, self.labels, self.mean = images, np.asarray(labels), np.asarray(mean, np.float32)
         self.batch_size, self.shuffle, self.augment = batch_size, shuffle, augment
         self.seed, self.workers, self.scale, self.crops = seed, workers, np.float32(scale), crops
@@ -136,13 +139,13 @@ class Loader:
         return max(2 * parts, self.workers + 1)
 
     def batches(self, epoch, start=0):
-        """A generator of the batches from number `start` on: images float32 (n, size, size, 3), labels int64 (n,).
+        """A generator of the batches from number `start` on: images float32 (n, size, size, 3) on the device, labels int64 (n,).
 
         Threads work about two batches ahead; they end with the generator, so close it when you leave early. Raises
         DataError if an image cannot be decoded."""
         if epoch < 0 or not 0 <= start <= len(self):
             raise DataError(f"There is no batch {start} of epoch {epoch}: an epoch has {len(self)} batches, from 0 on.")
-        return self._batches(epoch, start)
+        return self.device.upload(self._batches(epoch, start))
 
     def _batches(self, epoch, start):
         N = len(self.images)
@@ -153,7 +156,7 @@ class Loader:
         def tasks():
             for i in range(start * self.batch_size, N, self.batch_size):
                 chosen = order[i : i + self.batch_size]
-                x = memory.empty((len(chosen), len(views), self.size, self.size, 3), np.float32)
+                x = self.device.host_empty((len(chosen), len(views), self.size, self.size, 3), np.float32)
                 for j in range(0, len(chosen), part):
                     yield x, chosen, slice(j, j + part)
 

@@ -22,6 +22,12 @@ class ReLU(ImageLayer):
         np.multiply(dy, y > 0, out=dx)
         return dx, ()
 
+    def forward_cuda(self, x):
+        return elementwise(self.device, "relu_forward", x)
+
+    def backward_cuda(self, dy, y):
+        return elementwise(self.device, "relu_backward", y, dy)[0], ()
+
 
 class Tanh(ImageLayer):
     """y = tanh(x).   dx = dy * (1 - y^2). x of any shape: what networks used before ReLU (paper §3.1, Figure 1)."""
@@ -41,6 +47,19 @@ class Tanh(ImageLayer):
         dx *= dy
         return dx, ()
 
+    def forward_cuda(self, x):
+        return elementwise(self.device, "tanh_forward", x)
+
+    def backward_cuda(self, dy, y):
+        return elementwise(self.device, "tanh_backward", y, dy)[0], ()
+
+
+def elementwise(device, kernel, *arrays):
+    """The result of a kernel of activation.cu, twice: for the next layer, and for backward."""
+    result = device.empty(arrays[0].shape, arrays[0].dtype)
+    device.launch("activation", kernel, result.size, *arrays, result, result.size, channels=result.size)
+    return result, result
+
 
 class Flatten(Layer):
     """y = x as one row an image: (N, ...) -> (N, product of the rest), in C order: row (h * W + w) * C + c. y may be a view of x."""
@@ -54,10 +73,12 @@ class Flatten(Layer):
 
     def forward(self, x):
         x = self.check(x)
-        y = x.reshape(self.output_shape(x.shape))
+        with self.device:
+            y = x.reshape(self.output_shape(x.shape))
         self.shape, self.dtype = x.shape, x.dtype
         return y
 
     def backward(self, dy):
         self.check_forward(self.shape is not None)
-        return self.check_dy(dy, self.output_shape(self.shape), self.dtype).reshape(self.shape)
+        with self.device:
+            return self.check_dy(dy, self.output_shape(self.shape), self.dtype).reshape(self.shape)

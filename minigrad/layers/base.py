@@ -1,7 +1,8 @@
 """What a layer is: `forward` computes y from x, `backward` computes dx from dy and leaves the gradients of the parameters.
 
 Every layer but Linear and the loss treats images one by one. Such a layer writes its arithmetic for a *slab* of a few images, and
-several of them in a row take one slab through all of them while it is still in the processor's cache."""
+several of them in a row take one slab through all of them while it is still in the processor's cache. Its twin for a GPU takes the whole
+batch at once: kernels cut their work up themselves."""
 
 import threading
 
@@ -15,7 +16,9 @@ SLAB = 1 << 21  # bytes of the largest array between layers, so that a slab stay
 
 class Parameter:
     """A named array that is learned. value: the live array; grad: the gradient of the last `backward`, of the same shape and dtype,
-    None before the first."""
+    None before the first; device: where both lie."""
+
+    device = CPU
 
     def __init__(self, name, value, grad=None):
         self.name, self.value, self.grad = name, value, grad
@@ -29,6 +32,10 @@ class LayerParameter(Parameter):
 
     def __init__(self, name, layer, attribute):
         self.name, self.layer, self.attribute = name, layer, attribute
+
+    @property
+    def device(self):
+        return self.layer.device
 
     @property
     def value(self):
@@ -82,11 +89,18 @@ class Layer:
         return self.train(False)
 
     def to(self, device):
-        """Move the parameters to a device."""
+        """Move the parameters to a device. What the last passes left on another one is gone until the next."""
+        if device.place != self.device.place:
+            self.forget()
         self.device = device
         for p in self.parameters():
             p.value = device.asarray(p.value)
         return self
+
+    def forget(self):
+        """Let go of all that the last forward and backward left."""
+        for p in self.parameters():
+            p.grad = None
 
     def astype(self, dtype):
         """Convert the parameters, float32 or float64; gradients are gone until the next `backward`."""
@@ -123,7 +137,9 @@ class ImageLayer(Layer):
 
     output_shape((N, ...)) -> (N, ...)             checks the input's shape on the way
     forward_slab(x, first) -> y, kept              x: some images, `first`: the number of the first of them in the batch
-    backward_slab(dy, kept) -> dx, gradients       gradients: a tuple, in the order of `names`, of this slab's images alone"""
+    backward_slab(dy, kept) -> dx, gradients       gradients: a tuple, in the order of `names`, of this slab's images alone
+    forward_cuda(x) -> y, kept                     the same for a whole batch on a GPU; x and dy are contiguous
+    backward_cuda(dy, kept) -> dx, gradients"""
 
     call = None  # the memory of the last forward
 
@@ -138,11 +154,15 @@ class ImageLayer(Layer):
     def begin(self):
         """Called once before each forward of a whole batch."""
 
+    def forget(self):
+        self.call = None
+        super().forget()
+
 
 class Call:
-    """What a layer remembers of one forward: shapes, dtype and, for each slab, what its backward needs."""
+    """What a layer remembers of one forward: shapes, dtype and what its backward needs, for each slab or for the whole batch."""
 
-    def __init__(self, x_shape, y_shape, dtype, tasks):
+    def __init__(self, x_shape, y_shape, dtype, tasks=()):
         self.x_shape, self.y_shape, self.dtype, self.tasks = x_shape, y_shape, dtype, tasks
         self.kept = [[None] * len(slabs) for slabs in tasks]
 
@@ -156,8 +176,8 @@ def shares(start, stop, n):
 def cut(N, bytes_per_image):
     """The tasks of a batch of N images: a list of lists of slices, each slice a slab.
 
-    The number of tasks depends on the work alone. It is a power of two, so that two, four or eight threads get equal shares; a task
-    of less than a slab is worth its handing over only while there would be but one."""
+    The number of tasks depends on the work alone. It is a power of two, so that two, four or eight threads get equal shares, and a
+    task is at least a slab, since handing it over has its price; but two there always are."""
     per_slab = max(1, SLAB // max(1, bytes_per_image))
     tasks = TASKS
     while tasks > 2 and N * bytes_per_image < tasks * SLAB:
@@ -169,6 +189,14 @@ def cut(N, bytes_per_image):
 def forward_slabs(layers, x, place=lambda layer, error: error):
     """y of several image layers in a row. `place(layer, error)` may say more about where an error happened."""
     first = layers[0]
+    with first.device:
+        x, shapes = checked(layers, x, place)
+        return (forward_whole if first.device.is_gpu else forward_cut)(layers, x, shapes)
+
+
+def checked(layers, x, place):
+    """x, and the shapes of x and of the output of every layer."""
+    first = layers[0]
     shapes = []
     for layer in layers:
         try:
@@ -178,7 +206,24 @@ def forward_slabs(layers, x, place=lambda layer, error: error):
             shapes.append(layer.output_shape(shapes[-1]))
         except (TypeError, ValueError) as error:
             raise place(layer, error) from None
-    N, dtype, device = len(x), x.dtype, first.device
+    return x, shapes
+
+
+def forward_whole(layers, x, shapes):
+    """On a GPU, layer by layer."""
+    dtype, h = x.dtype, x
+    for layer, x_shape, y_shape in zip(layers, shapes[:-1], shapes[1:], strict=True):
+        layer.call = None
+        call = Call(x_shape, y_shape, dtype)
+        layer.begin()
+        h, call.kept = layer.forward_cuda(h)
+        layer.call = call
+    return h.copy() if h is call.kept else h  # what comes back belongs to the caller
+
+
+def forward_cut(layers, x, shapes):
+    """On a CPU, slab by slab."""
+    N, dtype, device = len(x), x.dtype, layers[0].device
     largest = max(int(np.prod(shape[1:], dtype=np.int64)) for shape in shapes)
     tasks = cut(N, largest * dtype.itemsize)
     for layer, x_shape, y_shape in zip(layers, shapes[:-1], shapes[1:], strict=True):
@@ -203,14 +248,30 @@ def backward_slabs(layers, dy):
     last, first = layers[-1], layers[0]
     for layer in layers:
         layer.check_forward(layer.call)
-    dtype, tasks = last.call.dtype, last.call.tasks
-    dy = last.check_dy(dy, last.call.y_shape, dtype)
+    with first.device:
+        dy = last.check_dy(dy, last.call.y_shape, last.call.dtype)
+        for layer in layers:
+            for name in layer.names:
+                setattr(layer, "d" + name, None)  # free the last gradients' memory before these ask for some
+        return (backward_whole if first.device.is_gpu else backward_cut)(layers, dy)
+
+
+def backward_whole(layers, dy):
+    """On a GPU, layer by layer."""
+    for layer in reversed(layers):
+        dy, gradients = layer.backward_cuda(dy, layer.call.kept)
+        for name, gradient in zip(layer.names, gradients, strict=True):
+            setattr(layer, "d" + name, gradient.astype(getattr(layer, name).dtype, copy=False))
+    return dy
+
+
+def backward_cut(layers, dy):
+    """On a CPU, slab by slab."""
+    first, call = layers[0], layers[-1].call
+    dtype, tasks = call.dtype, call.tasks
     wanted = getattr(first, "input_gradient", True)
     dx = first.device.empty(first.call.x_shape, dtype) if wanted else None
 
-    for layer in layers:
-        for name in layer.names:
-            setattr(layer, "d" + name, None)  # free the last gradients' memory before these ask for some
     totals, waiting, turn, lock = [None] * len(layers), {}, 0, threading.Lock()
 
     def work(t):

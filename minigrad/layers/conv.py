@@ -40,21 +40,6 @@ def im2col(x, K, S=1, padding=(0, 0, 0, 0)):
     return patches.reshape(-1, K * K * C)
 
 
-def col2im(patches, shape, K, S=1, padding=(0, 0, 0, 0)):
-    """patches (N * OH * OW, K * K * C) -> dx of that shape (N, H, W, C): im2col transposed. Windows overlap, so a pixel adds up what
-    it gave to each of them."""
-    N, H, W, C = shape
-    top, bottom, left, right = padding
-    OH, OW = output_size(H, K, S, top, bottom), output_size(W, K, S, left, right)
-    d = patches.reshape(N, OH, OW, K, K, C)
-    padded = memory.empty((N, H + top + bottom, W + left + right, C), patches.dtype)
-    padded[...] = 0
-    for i in range(K):
-        for j in range(K):
-            padded[:, i : i + S * OH : S, j : j + S * OW : S] += d[:, :, :, i, j]
-    return padded[:, top : top + H, left : left + W]
-
-
 class Conv2d(ImageLayer):
     """y = patches(x) @ W + b: the same weights look at every patch (cross-correlation, as in all frameworks; the kernel is not flipped).
 
@@ -104,23 +89,33 @@ class Conv2d(ImageLayer):
     def backward_slab(self, dy, x):
         d = np.ascontiguousarray(dy)
         db = d.reshape(-1, self.out_channels).sum(axis=0)
-        if self.input_gradient and self.stride == 1 and max(self.padding) < self.kernel_size:
+        few = self.out_channels <= self.in_channels  # patches of dy are no larger than those of x
+        if few and self.input_gradient and self.stride == 1 and max(self.padding) < self.kernel_size:
             dx, dW = self.from_patches_of_dy(d, x)
             return dx, (dW, db)
         patches = im2col(x, self.kernel_size, self.stride, self.padding)
-        d, W = d.reshape(-1, self.out_channels), self.matrix(x.dtype)
-        dW = memory.empty(W.shape, x.dtype)
-        np.matmul(patches.T, d, out=dW)
-        if not self.input_gradient:
-            return None, (dW, db)
-        np.matmul(d, W.T, out=patches)  # the patches are spent; their memory takes their gradient
-        return col2im(patches, x.shape, self.kernel_size, self.stride, self.padding), (dW, db)
+        dW = memory.empty((patches.shape[1], self.out_channels), x.dtype)
+        np.matmul(patches.T, d.reshape(-1, self.out_channels), out=dW)
+        return self.tap_by_tap(d, x.shape) if self.input_gradient else None, (dW, db)
+
+    def tap_by_tap(self, dy, shape):
+        """dx: through W[i, j] each output gives dy @ W[i, j].T back to the pixel it came from; windows overlap, so a pixel adds up."""
+        K, S, (N, H, W, C), (_, OH, OW, CO) = self.kernel_size, self.stride, shape, dy.shape
+        top, bottom, left, right = self.padding
+        padded = memory.empty((N, H + top + bottom, W + left + right, C), dy.dtype)
+        padded[...] = 0
+        weights, tap = self.W.astype(dy.dtype, copy=False), memory.empty((N, OH, OW, C), dy.dtype)
+        for i in range(K):
+            for j in range(K):
+                np.matmul(dy.reshape(-1, CO), weights[i, j].T, out=tap.reshape(-1, C))
+                padded[:, i : i + S * OH : S, j : j + S * OW : S] += tap
+        return padded[:, top : top + H, left : left + W]
 
     def from_patches_of_dy(self, dy, x):
         """dx and dW with stride 1, where the pixels that a weight saw and the outputs that it made lie equally far apart everywhere.
 
         x[h, w] met W[i, j] on the way to y[h + top - i, w + left - j]. So dx is a convolution of dy with the kernel turned
-        by 180 degrees, and the same patches of dy give dW: one im2col in place of im2col and the far slower col2im."""
+        by 180 degrees, and the same patches of dy give dW: one im2col in all, and one product instead of K * K."""
         K, (C, CO) = self.kernel_size, self.W.shape[2:]
         patches = im2col(dy, K, 1, [K - 1 - side for side in self.padding])  # a row for each pixel of x
         turned = self.W[::-1, ::-1].transpose(0, 1, 3, 2).reshape(-1, C).astype(x.dtype, copy=False)  # (K * K * CO, C)
@@ -128,3 +123,53 @@ class Conv2d(ImageLayer):
         np.matmul(patches, turned, out=dx.reshape(-1, C))
         np.matmul(np.ascontiguousarray(x).reshape(-1, C).T, patches, out=dW)
         return dx, dW.reshape(C, K, K, CO)[:, ::-1, ::-1].transpose(1, 2, 0, 3)
+
+    # On a GPU the patch matrix has a column more that holds 1, and zeros up to a multiple of 4; the bias lies as one more row below W. So
+    # the product adds it, and the one that gives dW gives db: a sum over the rows of so tall a matrix would cost more than either.
+
+    @property
+    def columns(self):
+        """Columns of the patch matrix on a GPU: rows of 16 bytes are what its tensor cores ask for."""
+        return (self.kernel_size**2 * self.in_channels // 4 + 1) * 4
+
+    def chunks(self, x):
+        """A batch in slices whose patches fit into the device's workspace, and for each the struct `Conv` of conv.cu."""
+        (N, H, W, C), (_, OH, OW, _), (top, _, left, _) = x.shape, self.output_shape(x.shape), self.padding
+        d = {"H": H, "W": W, "C": C, "K": self.kernel_size, "S": self.stride, "top": top, "left": left, "OH": OH, "OW": OW}
+        step = max(1, self.device.workspace // (OH * OW * self.columns * x.itemsize))
+        for n in range(0, N, step):
+            images = slice(n, min(n + step, N))
+            yield images, {"N": images.stop - n, **d, "columns": self.columns}
+
+    def patches_cuda(self, x, d):
+        """x (N, H, W, C) -> patches (N * OH * OW, columns)."""
+        patches = self.device.empty((d["N"] * d["OH"] * d["OW"], self.columns), x.dtype)
+        self.device.launch("conv", "im2col", d["N"] * d["OH"] * self.columns, x, patches, d, channels=d["C"])
+        return patches
+
+    def matrix_cuda(self, dtype):
+        """W, b and zeros below one another: (columns, C_out)."""
+        W, b, CO = self.matrix(dtype), self.b.astype(dtype, copy=False), self.out_channels
+        Wb = self.device.empty((self.columns, CO), dtype)
+        self.device.launch("conv", "weights_and_bias", Wb.size, W, b, Wb, len(W), self.columns, CO, channels=CO)
+        return Wb
+
+    def forward_cuda(self, x):
+        y, Wb = self.device.empty(self.output_shape(x.shape), x.dtype), self.matrix_cuda(x.dtype)
+        for images, d in self.chunks(x):
+            self.device.xp.matmul(self.patches_cuda(x[images], d), Wb, out=y[images].reshape(-1, self.out_channels))
+        return y, x
+
+    def backward_cuda(self, dy, x):
+        xp, dx, dWb = self.device.xp, None, None
+        if self.input_gradient:
+            dx, Wb = self.device.empty(x.shape, x.dtype), self.matrix_cuda(x.dtype)
+        for images, d in self.chunks(x):
+            patches, dp = self.patches_cuda(x[images], d), dy[images].reshape(-1, self.out_channels)
+            part = xp.matmul(patches.T, dp)
+            dWb = part if dWb is None else xp.add(dWb, part, out=dWb)
+            if self.input_gradient:
+                xp.matmul(dp, Wb.T, out=patches)  # the patches are spent; their memory takes their gradient
+                self.device.launch("conv", "col2im", dx[images].size, patches, dx[images], d, channels=d["C"])
+        filled = self.W.size // self.out_channels
+        return dx, (dWb[:filled].reshape(self.W.shape), dWb[filled])

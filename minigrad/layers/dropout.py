@@ -3,6 +3,8 @@
 The mask is a function, not a stream: Philox 4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", 2011) turns the counter
 (unit // 4, image, step) and the layer's key into random bits. Whoever computes a unit, in whichever slab or tower, gets the same mask."""
 
+import math
+
 import numpy as np
 
 from minigrad.device import memory
@@ -82,3 +84,24 @@ class Dropout(ImageLayer):
 
     def backward_slab(self, dy, mask):
         return dy * mask, ()
+
+    # On a GPU the mask is computed once more in backward: bits are cheaper there than memory.
+
+    def forward_cuda(self, x):
+        one, scale, units = x.dtype.type(1), x.dtype.type(1 - self.p), x[0].size
+        if not self.training:
+            scale = scale if self.scale_at == "test" else one
+            return x * scale, scale
+        d = {"images": len(x), "units": units, "first_unit": self.first_unit, "threshold": round(self.p * 2**32)}
+        for name, number in (("step", self.this_step), ("key", self.key)):
+            d |= {f"{name}_low": number & 0xFFFFFFFF, f"{name}_high": number >> 32}
+        d["scale"] = one / scale if self.scale_at == "train" else one
+        return self.masked(x, d), d
+
+    def backward_cuda(self, dy, kept):
+        return self.masked(dy, kept) if isinstance(kept, dict) else dy * kept, ()
+
+    def masked(self, x, d):
+        y = self.device.empty(x.shape, x.dtype)
+        self.device.launch("dropout", "dropout", x.size, x, y, d, channels=math.gcd(d["units"], d["first_unit"]))
+        return y

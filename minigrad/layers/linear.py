@@ -4,12 +4,6 @@ import numpy as np
 
 from minigrad.layers.base import Layer
 
-BLOCK = 256  # neurons a task takes; the blocks do not depend on the number of threads, so neither do the sums
-
-
-def blocks(size):
-    return [slice(i, min(i + BLOCK, size)) for i in range(0, size, BLOCK)]
-
 
 class Linear(Layer):
     """y = x @ W + b.   x (N, in_features) -> y (N, out_features). W (in_features, out_features), b (out_features,).
@@ -39,27 +33,33 @@ class Linear(Layer):
         return shape[0], self.out_features
 
     def forward(self, x):
-        x = self.check(x)
+        x, device = self.check(x), self.device
         shape = self.output_shape(x.shape)
-        W, y = self.W.astype(x.dtype, copy=False), self.device.empty(shape, x.dtype)
-        self.device.run(lambda o: np.matmul(x, W[:, o], out=y[:, o]), blocks(self.out_features))
-        y += self.b.astype(x.dtype, copy=False)
+        with device:
+            W, y = self.W.astype(x.dtype, copy=False), device.empty(shape, x.dtype)
+            device.run(lambda o: device.xp.matmul(x, W[:, o], out=y[:, o]), device.blocks(self.out_features))
+            y += self.b.astype(x.dtype, copy=False)
         self.x = x
         return y
 
     def backward(self, dy):
         self.check_forward(self.x is not None)
-        x = self.x
-        dy = self.check_dy(dy, (len(x), self.out_features), x.dtype)
-        self.dW = None  # free the last gradient's memory before this one asks for some
-        W, dW = self.W.astype(x.dtype, copy=False), self.device.empty(self.W.shape, x.dtype)
-        dx = self.device.empty(x.shape, x.dtype)
+        x, device, matmul = self.x, self.device, self.device.xp.matmul
+        with device:
+            dy = self.check_dy(dy, (len(x), self.out_features), x.dtype)
+            self.dW = None  # free the last gradient's memory before this one asks for some
+            W, dW = self.W.astype(x.dtype, copy=False), device.empty(self.W.shape, x.dtype)
+            dx = device.empty(x.shape, x.dtype)
 
-        def work(i):
-            np.matmul(x[:, i].T, dy, out=dW[i])
-            np.matmul(dy, W[i].T, out=dx[:, i])
+            def work(i):
+                matmul(x[:, i].T, dy, out=dW[i])
+                matmul(dy, W[i].T, out=dx[:, i])
 
-        self.device.run(work, blocks(self.in_features))
-        self.dW = dW.astype(self.W.dtype, copy=False)
-        self.db = dy.sum(axis=0).astype(self.b.dtype, copy=False)
+            device.run(work, device.blocks(self.in_features))
+            self.dW = dW.astype(self.W.dtype, copy=False)
+            self.db = dy.sum(axis=0).astype(self.b.dtype, copy=False)
         return dx
+
+    def forget(self):
+        self.x = None
+        super().forget()

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from minigrad.device import CPU
 from minigrad.layers.base import Layer
 
 
@@ -11,10 +12,10 @@ class SoftmaxCrossEntropy(Layer):
     forward(logits (N, classes), labels (N,) integers) -> float; backward() -> dlogits (N, classes). The largest logit is subtracted
     first, which changes no probability and overflows nowhere. Raises ValueError for labels that are no class."""
 
-    probabilities = None
+    probabilities = dlogits = None
 
     def forward(self, logits, labels):
-        logits, labels = self.check(logits, "logits"), np.asarray(labels)
+        logits, labels = self.check(logits, "logits"), CPU.asarray(labels)
         if logits.ndim != 2 or labels.shape != logits.shape[:1]:
             raise ValueError(f"SoftmaxCrossEntropy: expects logits (N, classes) and labels (N,), not {logits.shape} and {labels.shape}")
         if not np.issubdtype(labels.dtype, np.integer):
@@ -26,6 +27,8 @@ class SoftmaxCrossEntropy(Layer):
         if wrong.any():
             i = int(wrong.argmax())
             raise ValueError(f"SoftmaxCrossEntropy: label {labels[i]} of image {i} is not one of the classes 0 to {classes - 1}")
+        if self.device.is_gpu:
+            return self.forward_cuda(logits, labels)
         z = logits - logits.max(axis=1, keepdims=True)
         e = np.exp(z)
         total = e.sum(axis=1, keepdims=True)
@@ -33,9 +36,24 @@ class SoftmaxCrossEntropy(Layer):
         return float((np.log(total[:, 0]) - z[np.arange(N), labels]).mean())
 
     def backward(self):
-        self.check_forward(self.probabilities is not None)
+        self.check_forward(self.probabilities is not None or self.dlogits is not None)
+        if self.device.is_gpu:
+            with self.device:
+                return self.dlogits.copy()
         dlogits = self.probabilities.copy()
         N = len(dlogits)
         dlogits[np.arange(N), self.labels] -= 1
         dlogits /= N
         return dlogits
+
+    def forward_cuda(self, logits, labels):
+        N, classes = logits.shape
+        with self.device:
+            loss, self.dlogits = self.device.empty((N,), logits.dtype), self.device.empty(logits.shape, logits.dtype)
+            labels = self.device.asarray(labels, np.int64)
+            self.device.launch("loss", "softmax_cross_entropy", logits.size, logits, labels, loss, self.dlogits, N, classes, blocks=N)
+        return float(self.device.numpy(loss).mean())
+
+    def forget(self):
+        self.probabilities = self.dlogits = None
+        super().forget()

@@ -76,3 +76,15 @@ class LocalResponseNorm(ImageLayer):
         t *= x.dtype.type(2 * self.alpha * self.beta)
         dx -= t
         return dx, ()
+
+    def run_cuda(self, kernel, x, *more):
+        C, result = x.shape[-1], self.device.empty(x.shape, x.dtype)
+        d = {"rows": x.size // C, "C": C, "half": self.size // 2, "k": self.k, "alpha": self.alpha, "beta": self.beta}
+        self.device.launch("lrn", kernel, x.size, x, *more, result, d, channels=C)
+        return result
+
+    def forward_cuda(self, x):
+        return self.run_cuda("lrn_forward", x), x
+
+    def backward_cuda(self, dy, x):
+        return self.run_cuda("lrn_backward", x, dy), ()

@@ -63,3 +63,16 @@ class MaxPool2d(ImageLayer):
             np.multiply(dy, winner == t, out=share)
             dx[:, i : i + S * (OH - 1) + 1 : S, j : j + S * (OW - 1) + 1 : S] += share
         return dx, ()
+
+    def forward_cuda(self, x):
+        (N, H, W, C), (_, OH, OW, _) = x.shape, self.output_shape(x.shape)
+        d = {"N": N, "H": H, "W": W, "C": C, "K": self.kernel_size, "S": self.stride, "OH": OH, "OW": OW}
+        y, winner = self.device.empty((N, OH, OW, C), x.dtype), self.device.empty((N, OH, OW, C), np.uint8)
+        self.device.launch("pool", "maxpool_forward", y.size, x, y, winner, d, channels=C)
+        return y, (winner, d)
+
+    def backward_cuda(self, dy, kept):
+        winner, d = kept
+        dx = self.device.empty((d["N"], d["H"], d["W"], d["C"]), dy.dtype)
+        self.device.launch("pool", "maxpool_backward", dx.size, dy, winner, dx, d, channels=d["C"])
+        return dx, ()

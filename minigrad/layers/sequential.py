@@ -60,7 +60,7 @@ class Sequential(Layer):
     def place(self, layer, error):
         """The same error, saying in which layer it happened."""
         for i, (name, other) in enumerate(self.layers.items()):
-            if other is layer:
+            if other is layer and type(error) in (TypeError, ValueError, RuntimeError):  # CUDA's take no text of ours
                 return type(error)(f"in {name}, the {ordinal(i + 1)} layer: {error}")
         return error
 
@@ -84,20 +84,22 @@ class Sequential(Layer):
 
     def forward(self, x):
         x = self.check(x)
-        for run in self.runs():
-            if isinstance(run[0], ImageLayer):
-                x = forward_slabs(run, x, self.place)
-            else:
-                try:
-                    x = run[0].forward(x)
-                except (TypeError, ValueError) as error:
-                    raise self.place(run[0], error) from None
+        with self.device:
+            for run in self.runs():
+                if isinstance(run[0], ImageLayer):
+                    x = forward_slabs(run, x, self.place)
+                else:
+                    try:
+                        x = run[0].forward(x)
+                    except (TypeError, ValueError) as error:
+                        raise self.place(run[0], error) from None
         return x
 
     def backward(self, dy):
-        for run in reversed(self.runs()):
-            try:
-                dy = backward_slabs(run, dy) if isinstance(run[0], ImageLayer) else run[0].backward(dy)
-            except (TypeError, ValueError, RuntimeError) as error:
-                raise self.place(run[-1], error) from None
+        with self.device:
+            for run in reversed(self.runs()):
+                try:
+                    dy = backward_slabs(run, dy) if isinstance(run[0], ImageLayer) else run[0].backward(dy)
+                except (TypeError, ValueError, RuntimeError) as error:
+                    raise self.place(run[-1], error) from None
         return dy

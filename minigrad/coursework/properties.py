@@ -1,0 +1,330 @@
+"""Properties that a right solution has, whatever its numbers are. Each is a function (solution, model, case, seed) that yields `Value`s."""
+
+import copy
+
+import numpy as np
+
+from minigrad import Towers
+from minigrad.coursework.cases import Value, arguments_of, build, copied, x_of
+from minigrad.coursework.plain import conv2d_naive, im2col
+from minigrad.layers.base import Parameter
+
+# ---- arrays
+
+
+def is_view(windows, model, case, seed):
+    """The result shares the memory of x and has the right numbers."""
+    x = x_of(case, seed)
+    found = windows(x, *case.args)
+    yield Value("the result", copied(found), model(x, *case.args).copy())
+    shares = isinstance(found, np.ndarray) and np.may_share_memory(found, x)
+    yield Value("shares memory with x", shares, True, words="The numbers are copied: change x, and the windows do not change with it.")
+
+
+def changes_in_place(update, model, case, seed):
+    """Whoever holds w, or a view of it, sees the new numbers."""
+    w, (g, lr) = x_of(case, seed), arguments_of(case, seed)
+    view, g_before = w[::2], g.copy()
+    expected = w - lr * g
+    returned = update(w, g, lr)
+    yield Value("w", w.copy(), expected, words="" if (w == x_of(case, seed)).sum() < w.size else "w, as the caller holds it, is unchanged.")
+    yield Value("a view of w", view.copy(), expected[::2])
+    yield Value("g", g.copy(), g_before, 0.0, "g is written to; it belongs to the caller.")
+    yield Value("the result", returned, None, words="Nothing is returned: w itself has changed.")
+
+
+def keeps_dtype(scaled, model, case, seed):
+    """float32 and float64 come out as they went in, with the right numbers; x stays."""
+    for dtype in (np.float32, np.float64):
+        x, scale = x_of(case, seed).astype(dtype), np.float64(case.args[0])
+        before = x.copy()
+        y = scaled(x, scale)
+        name = np.dtype(dtype).name
+        words = f"{name} went in, but {getattr(y, 'dtype', type(y).__name__)} came out."
+        yield Value(f"dtype of {name}", str(getattr(y, "dtype", None)), name, words=words)
+        yield Value(f"numbers of {name}", copied(y), before * dtype(scale), 1e-6)
+        yield Value(f"x in {name}", x, before, 0.0, "x is written to; it belongs to the caller.")
+
+
+# ---- derivatives
+
+
+class Reuses:
+    """t -> sin(t) * (1, 2, 3, ...), always in the same memory."""
+
+    def __init__(self):
+        self.memory = np.empty(100)
+
+    def __call__(self, t):
+        self.y = self.memory[: t.size]
+        self.y[...] = np.sin(t.ravel()) * np.arange(1, t.size + 1)
+        return self.y
+
+
+def mixing(t):
+    """Every number of t in every output."""
+    s = t.ravel()
+    return np.array([(s**3).sum(), s.prod() + s.sum(), np.exp(0.3 * s[0]) * s[-1]])
+
+
+FUNCTIONS = {"cubes": lambda t: t**3, "mixing": mixing, "reuses": Reuses()}
+
+
+def differences(numerical_gradient, model, case, seed):
+    """The model's slopes, t as it was, and no change of what the function gave."""
+    f, t = FUNCTIONS[case.args[0]], x_of(case, seed)
+    before, dy = t.copy(), np.random.default_rng((seed, 5)).standard_normal(f(t.copy()).shape)
+    gradient = numerical_gradient(f, t, dy)
+    yield Value("the gradient", copied(gradient), model(f, before.copy(), dy), 2e-7)
+    yield Value("t", t.copy(), before, 0.0, "t is not what it was: every number must be restored.")
+
+
+# ---- patches and towers
+
+
+def adjoint_of_im2col(col2im, model, case, seed):
+    """<im2col(x), p> = <x, col2im(p)> for all x and p: col2im is the transpose, term by term."""
+    shape, *window = case.args
+    rng = np.random.default_rng((seed, 6))
+    x = rng.standard_normal(shape)
+    p = rng.standard_normal(im2col(x, *window).shape)
+    before = p.copy()
+    back = col2im(p, shape, *window)
+    yield Value("dx", copied(back), model(before.copy(), shape, *window))
+    yield Value("the patches", p, before, 0.0, "The patches are written to; they belong to the caller.")
+    if isinstance(back, np.ndarray) and back.shape == x.shape:
+        yield Value("<x, col2im(p)> (expected: <im2col(x), p>)", float((x * back).sum()), float((im2col(x, *window) * before).sum()), 1e-9)
+
+
+def adjoint(cls, model, case, seed):
+    """<forward(x), dy> = <x, backward(dy)>: backward of a layer that only copies and adds is its transpose."""
+    layer, x = build(cls, case, seed), x_of(case, seed)
+    y = layer.forward(x)
+    dy = np.random.default_rng((seed, 6)).standard_normal(np.shape(y))
+    dx = layer.backward(dy)
+    yield Value("dx", copied(dx), dx_of(model, case, x, dy))
+    if np.shape(dx) == x.shape:
+        yield Value("<x, backward(dy)> (expected: <forward(x), dy>)", float((x * dx).sum()), float((y * dy).sum()), 1e-9)
+
+
+def dx_of(model, case, x, dy):
+    """The model's dx."""
+    layer = build(model, case)
+    layer.forward(x)
+    return layer.backward(dy)
+
+
+def towers_in_one(block_weights, model, case, seed):
+    """Towers side by side give what one tower with block weights gives, to 1e-12."""
+    T, K, C, CO = case.args
+    rng = np.random.default_rng((seed, 7))
+    parts = [rng.standard_normal((K, K, C, CO)) for _ in range(T)]
+    kept = copy.deepcopy(parts)
+    W = block_weights(parts)
+    yield Value("W", copied(W), model(copy.deepcopy(kept)))
+    x = rng.standard_normal((2, 5, 4, T * C))
+    apart = [conv2d_naive(x[..., t * C : (t + 1) * C], part, np.zeros(CO)) for t, part in enumerate(kept)]
+    if np.shape(W) == (K, K, T * C, T * CO):
+        together = conv2d_naive(x, np.asarray(W), np.zeros(T * CO))
+        yield Value("y of one tower", together, np.concatenate(apart, axis=-1), 1e-12)
+    yield Value("parts", np.array(parts), np.array(kept), 0.0, "The parts are written to; they belong to the caller.")
+    single = block_weights([part.astype(np.float32) for part in kept])
+    yield Value("dtype of W", str(getattr(single, "dtype", None)), "float32", words="float32 went in, but W came out as another type.")
+
+
+def same_network(stages, model, case, seed):
+    """The same parameters by name and shape; with the same numbers in them, the same logits and gradients."""
+    found, right = (Towers(make(*case.args)) for make in (stages, model))
+    layers = [[list(tower.layers) for tower in stage] for stage in found.stages]
+    yield Value("layers", layers, [[list(tower.layers) for tower in stage] for stage in right.stages])
+    distinct = {id(tower) for stage in found.stages for tower in stage}
+    words = "Two towers of a stage are one and the same object: they would share their weights."
+    yield Value("towers", len(distinct), sum(len(stage) for stage in found.stages), words=words)
+    described = [[repr(tower) for tower in stage] for stage in found.stages]
+    for s, (mine, theirs) in enumerate(zip(described, [[repr(tower) for tower in stage] for stage in right.stages], strict=False)):
+        yield Value(f"stage {s}", mine, theirs, words=f"Stage {s}: yours is {mine[0]}, expected {theirs[0]}.")
+    shapes = [[(p.name, p.value.shape) for p in net.parameters()] for net in (found, right)]
+    yield Value("parameters", *shapes)
+    if shapes[0] != shapes[1]:
+        return
+    rng = np.random.default_rng((seed, 8))
+    for p, q in zip(found.astype(np.float64).parameters(), right.astype(np.float64).parameters(), strict=True):
+        p.value[...] = q.value[...] = rng.standard_normal(p.value.shape) / np.sqrt(np.prod(p.value.shape[:-1]))
+    x = rng.standard_normal(case.x)
+    y, expected = found.eval().forward(x), right.eval().forward(x)
+    yield Value("logits", y, expected, 1e-12)
+
+
+# ---- randomness
+
+
+def drops(cls, model, case, seed):
+    """Each number is kept with probability 1 - p, scaled as it should be; masks differ from image to image and from step to step, and
+    come from the layer's own generator."""
+    p, train = case.kwargs["p"], case.kwargs.get("scale_at", "test") == "train"
+    layer, x = build(cls, case, seed), 1 + abs(x_of(case, seed))
+    first, second = np.asarray(layer.forward(x.copy())), np.asarray(layer.forward(x.copy()))
+    yield Value("shape of y", first.shape, x.shape)
+    if first.shape != x.shape:
+        return
+    ratio = first / x
+    kept = ratio[ratio != 0]
+    scale = 1 / (1 - p) if train else 1.0
+    yield Value("what is kept", float(kept.mean()) if kept.size else 0.0, scale, 1e-9, scaling(kept, scale, p))
+    yield Value("what is kept, at most", float(kept.max(initial=0)), scale, 1e-9)
+    five = 5 * np.sqrt(p * (1 - p) / x.size)
+    rate = kept.size / x.size
+    words = (
+        f"{rate:.3f} of the numbers are kept, expected {1 - p:.3f} give or take {five:.3f} (five standard deviations of {x.size} draws)."
+    )
+    yield Value("keep rate", bool(abs(rate - (1 - p)) <= five), True, words=words)
+    flat = (ratio != 0).reshape(len(x), -1)
+    yield Value("masks of images", bool((flat != flat[0]).any()), True, words="All images have the same mask: each has one of its own.")
+    words = "Two forwards have the same mask: each step draws a new one."
+    yield Value("masks of steps", bool(((first != 0) != (second != 0)).any()), True, words=words)
+    twin = np.asarray(build(cls, case, seed).forward(x.copy()))
+    words = "Two layers with the same generator drop different numbers: draw from self.rng alone."
+    yield Value("same generator, same mask", bool(np.array_equal(twin, first)), True, words=words)
+    tested = build(cls, case, seed)
+    tested.forward(x.copy())
+    tested.eval()
+    y = np.asarray(tested.forward(x.copy()))
+    yield Value("y at test time", y, x * (1.0 if train else 1 - p), 1e-9)
+
+
+def drops_channels(cls, model, case, seed):
+    """Dropout that drops channels whole: what holds for numbers, holds for the first pixel of each; the others are as it is."""
+    x = 1 + abs(x_of(case, seed))
+    layer = build(cls, case, seed)
+    ratio = np.asarray(layer.forward(x.copy())) / x
+    yield Value("shape of y", ratio.shape, x.shape)
+    if ratio.shape != x.shape:
+        return
+    p, kept = case.kwargs["p"], ratio[ratio != 0]
+    apart = float(abs(ratio - ratio[:, :1, :1]).max())
+    words = "The pixels of a channel differ: a channel is dropped, or kept and scaled, as a whole."
+    yield Value("pixels of a channel", bool(apart <= 1e-9), True, words=words)
+    yield Value("what is kept", float(kept.mean()) if kept.size else 0.0, 1 / (1 - p), 1e-9, scaling(kept, 1 / (1 - p), p))
+    first = ratio[:, 0, 0] != 0
+    five = 5 * np.sqrt(p * (1 - p) / first.size)
+    words = f"{first.mean():.3f} of the channels are kept, expected {1 - p:.3f} give or take {five:.3f}."
+    yield Value("keep rate", float(first.mean()), 1 - p, five / (1 - p), words)
+    yield Value("masks of images", bool((first != first[0]).any()), True, words="All images have the same mask: each has one of its own.")
+    again = np.asarray(layer.forward(x.copy())) != 0
+    words = "Two forwards have the same mask: each step draws a new one."
+    yield Value("masks of steps", bool((again != (ratio != 0)).any()), True, words=words)
+    twin = np.asarray(build(cls, case, seed).forward(x.copy())) / x
+    words = "Two layers with the same generator drop different channels: draw from self.rng alone."
+    yield Value("same generator, same mask", bool(np.array_equal(twin, ratio)), True, words=words)
+
+
+def scaling(kept, scale, p):
+    mean = float(kept.mean()) if kept.size else 0.0
+    return f"What is kept is multiplied by {mean:.4g}, expected {scale:.4g} (p = {p})."
+
+
+def crops(crop_flip, model, case, seed):
+    """Every crop is a piece of its image, mirrored or not; every place and both sides occur; images have draws of their own."""
+    (N, H, W, C), size = case.x, case.args[0]
+    images = np.arange(N * H * W * C, dtype=np.float32).reshape(case.x)  # each pixel says where it was
+    before = images.copy()
+    found = crop_flip(images, size, np.random.default_rng((seed, 9)))
+    yield Value("shape", np.shape(found), (N, size, size, C))
+    yield Value("images", images, before, 0.0, "The images are written to; they belong to the caller.")
+    if np.shape(found) != (N, size, size, C):
+        return
+    yield Value("dtype", str(found.dtype), "float32", words=f"float32 went in, but {found.dtype} came out.")
+    places = []
+    for n in range(N):
+        corner = int(found[n, :, :, 0].min()) - n * H * W * C
+        (top, left) = divmod(corner // C, W)
+        piece = before[n, top : top + size, left : left + size]
+        if piece.shape == found[n].shape and np.array_equal(piece, found[n]):
+            places.append((top, left, False))
+        elif piece.shape == found[n].shape and np.array_equal(piece[:, ::-1], found[n]):
+            places.append((top, left, True))
+    words = f"{N - len(places)} of {N} crops are no piece of their image, as it is or mirrored left to right."
+    yield Value("pieces", len(places), N, words=words)
+    if len(places) < N:
+        return
+    for axis, words, places_there in ((0, "first rows", H - size + 1), (1, "first columns", W - size + 1)):
+        yield Value(words, sorted({place[axis] for place in places}), list(range(places_there)))
+    mirrored = sum(place[2] for place in places)
+    words = f"{mirrored} of {N} crops are mirrored, expected half of them."
+    yield Value("mirrored", mirrored, N / 2, 5 / np.sqrt(N), words)
+    together = len({place[:2] for place in places})
+    wanted = (H - size + 1) * (W - size + 1)
+    words = f"Only {together} of {wanted} places occur: rows and columns are drawn together."
+    yield Value("places", together, wanted, words=words)
+
+
+def noise(colour_noise, model, case, seed):
+    """One shift for all pixels of an image, of the right covariance; the images stay."""
+    images = x_of(case, seed).astype(np.float32)
+    sigma, V = np.array(case.args[0]), np.array(case.args[1])
+    before = images.copy()
+    found = colour_noise(images, sigma, V, np.random.default_rng((seed, 10)))
+    yield Value("images", images, before, 0.0, "The images are written to; they belong to the caller.")
+    yield Value("shape", np.shape(found), before.shape)
+    if np.shape(found) != before.shape:
+        return
+    yield Value("dtype", str(found.dtype), "float32", words=f"float32 went in, but {found.dtype} came out.")
+    shift = (found - before).astype(np.float64)
+    apart = float(abs(shift - shift[:, :1, :1]).max())
+    yield Value("one shift for an image", bool(apart < 1e-3), True, words="The pixels of an image are shifted by different amounts.")
+    shift = shift[:, 0, 0]
+    words = "All images are shifted by the same amount: each has a draw of its own."
+    yield Value("images differ", bool(shift.std(axis=0).max() > 1e-6), True, words=words)
+    along = (shift @ V).std(axis=0)
+    for c in range(3):
+        wanted = 0.1 * sigma[c]
+        five = 5 * wanted / np.sqrt(2 * len(shift))
+        words = f"Along component {c} the noise has the standard deviation {along[c]:.4g}, expected {wanted:.4g} give or take {five:.2g}."
+        yield Value(f"component {c}", float(along[c]), wanted, five / wanted, words)
+
+
+# ---- learning
+
+
+def trajectory(cls, model, case, seed):
+    """Weights, biases and velocities after every step, lr changing on the way; in place; gradients stay."""
+    rng = np.random.default_rng((seed, 11))
+    lrs = case.args[0]
+    starts = {"conv1.W": rng.standard_normal((3, 2)), "conv1.b": 1 + abs(rng.standard_normal(4)), "b1.W": rng.standard_normal(5)}
+    gradients = [{name: rng.standard_normal(v.shape) for name, v in starts.items()} for _ in lrs]
+    runs = []
+    for make in (cls, model):
+        parameters = [Parameter(name, v.copy(), np.zeros_like(v)) for name, v in starts.items()]
+        live = [p.value for p in parameters]
+        optimiser = make(parameters, **{"lr": lrs[0], **case.kwargs})
+        runs.append((parameters, live, optimiser))
+    (mine, live, optimiser), (theirs, _, right) = runs
+    for n, lr in enumerate(lrs):
+        for parameters in (mine, theirs):
+            for p in parameters:
+                p.grad = gradients[n][p.name].copy()
+        optimiser.lr = right.lr = lr
+        optimiser.step()
+        right.step()
+        if len(getattr(optimiser, "velocities", ())) == len(mine):
+            for p, v, w in zip(mine, optimiser.velocities, right.velocities, strict=True):
+                yield Value(f"the velocity of {p.name} after step {n + 1} (lr {lr})", copied(v), w.copy(), 1e-12)
+        for p, q, array in zip(mine, theirs, live, strict=True):
+            yield Value(f"{p.name} after step {n + 1} (lr {lr})", copied(p.value), q.value.copy(), 1e-12)
+            words = f"{p.name} is another array after step {n + 1}: change p.value in place."
+            yield Value(f"{p.name}, the same array", p.value is array, True, words=words)
+            yield Value(f"the gradient of {p.name}", p.grad.copy(), gradients[n][p.name], 0.0, f"The gradient of {p.name} is written to.")
+
+
+def one_number(cls, model, case, seed):
+    """A single weight or bias, step by step, with numbers that can be verified on paper."""
+    name, start, gradient, lrs, expected = case.args
+    p = Parameter(name, np.array([start]), np.array([gradient]))
+    optimiser = cls([p], lr=lrs[0])
+    for n, (lr, number) in enumerate(zip(lrs, expected, strict=True)):
+        optimiser.lr = lr
+        before = float(p.value[0])
+        optimiser.step()
+        yield Value(f"{name} after step {n + 1}", float(p.value[0]), number, 1e-12)
+        for v in getattr(optimiser, "velocities", ()):
+            yield Value(f"the velocity after step {n + 1}", float(v[0]), float(p.value[0]) - before, 1e-9)

@@ -1,0 +1,149 @@
+"""The exercises that are functions: arrays, differences, what AlexNet is made of, augmentation, measures. Model solutions."""
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+from minigrad import Conv2d, Dropout, Flatten, Linear, LocalResponseNorm, MaxPool2d, ReLU, Sequential
+
+# ---- arrays
+
+
+def windows(x, K, S=1):
+    """x (N, H, W, C) -> (N, OH, OW, K, K, C), all K x K windows, S apart, that fit: [n, r, q] is x[n, r S : r S + K, q S : q S + K].
+
+    A view: no number is copied."""
+    found = sliding_window_view(x, (K, K), axis=(1, 2))[:, ::S, ::S]  # N OH OW C K K
+    return found.transpose(0, 1, 2, 4, 5, 3)
+
+
+def in_place(w, g, lr):
+    """w <- w - lr * g, in the memory that w already has: whoever else holds w, or a view of it, sees the change. g stays as it is.
+    Returns nothing."""
+    w -= lr * g
+
+
+def float64_leak(x, scale):
+    """x * scale in the dtype of x, though scale is an np.float64: float32 stays float32."""
+    return x * x.dtype.type(scale)
+
+
+# ---- derivatives
+
+
+def numerical_gradient(f, t, dy, h=6e-6):
+    """The gradient of sum(dy * f(t)) with respect to every number of t, by central differences with step h: an array shaped as t.
+
+    t is float64. It is changed in place, one number at a time, handed to f, and restored exactly."""
+    gradient = np.empty(t.shape)
+    for i in np.ndindex(t.shape):
+        old = t[i]
+        t[i] = old + h
+        up = np.array(f(t))
+        t[i] = old - h
+        down = np.array(f(t))
+        t[i] = old
+        gradient[i] = (dy * (up - down)).sum() / (2 * h)
+    return gradient
+
+
+# ---- AlexNet
+
+
+def shapes(image, layers):
+    """What comes out of each layer, as a list of (H, W, C).
+
+    image: (H, W, C). layers: a list of ("conv", K, S, (top, bottom, left, right), CO) and ("pool", K, S)."""
+    H, W, C = image
+    found = []
+    for kind, K, S, *more in layers:
+        top, bottom, left, right = more[0] if kind == "conv" else (0, 0, 0, 0)
+        H, W = (H + top + bottom - K) // S + 1, (W + left + right - K) // S + 1
+        C = more[1] if kind == "conv" else C
+        found.append((H, W, C))
+    return found
+
+
+def stages(widths, hidden, classes, left):
+    """The stages of a small AlexNet with two towers: a list of lists, each with one `Sequential` for each tower, ready for `Towers`.
+
+    widths: kernels of conv1 and conv2, hidden: units of fc3, classes: logits; both towers together. left: rows (and columns) behind pool2.
+    Stage 0: conv1 (3 x 3, padding 1, of 3 channels), relu1, norm1, pool1 (3 / 2).
+    Stage 1, which sees the channels of both towers: conv2 (3 x 3, padding 1), relu2, pool2 (3 / 2).
+    Stage 2, which sees both again: flatten, fc3, relu3, drop3. Stage 3: fc4, half of the classes in each tower.
+    Use the layers of minigrad, with their default arguments where nothing is said."""
+    c1, c2 = (width // 2 for width in widths)
+
+    def apart():
+        return Sequential(conv1=Conv2d(3, c1, 3, padding=1), relu1=ReLU(), norm1=LocalResponseNorm(), pool1=MaxPool2d(3, 2))
+
+    def together():
+        return Sequential(conv2=Conv2d(2 * c1, c2, 3, padding=1), relu2=ReLU(), pool2=MaxPool2d(3, 2))
+
+    def third():
+        return Sequential(flatten=Flatten(), fc3=Linear(left * left * 2 * c2, hidden // 2), relu3=ReLU(), drop3=Dropout())
+
+    def fourth():
+        return Sequential(fc4=Linear(hidden, classes // 2))
+
+    return [[column(), column()] for column in (apart, together, third, fourth)]
+
+
+# ---- augmentation and measures
+
+
+def crop_flip(images, size, rng):
+    """images (N, H, W, C) -> (N, size, size, C): of each image a square, every place equally likely, mirrored half of the time.
+
+    Each image has draws of its own, from rng, a numpy.random.Generator. With H = 256 and size = 224 the first row is 0 to 32."""
+    N, H, W, C = images.shape
+    crops = np.empty((N, size, size, C), images.dtype)
+    for n in range(N):
+        top, left = rng.integers(H - size + 1), rng.integers(W - size + 1)
+        crop = images[n, top : top + size, left : left + size]
+        crops[n] = crop[:, ::-1] if rng.random() < 0.5 else crop
+    return crops
+
+
+def colour_noise(images, sigma, V, rng):
+    """images (N, H, W, 3) -> the same with V @ (0.1 * sigma * n) added to every pixel of an image; n (3,) is drawn from N(0, 1) for each
+    image (paper §4.1).
+
+    sigma (3,): standard deviations along the principal components of the training images' colours. V (3, 3): the components, as columns.
+    A fresh array of the dtype of the images."""
+    n = rng.standard_normal((len(images), 3))
+    shift = (0.1 * sigma * n) @ V.T
+    return images + shift[:, None, None, :].astype(images.dtype)
+
+
+def top_k_error(logits, labels, k):
+    """The fraction of the rows of logits (N, classes) whose label (N,) is not among the k largest. A float."""
+    largest = np.argsort(-logits, axis=1)[:, :k]
+    return float((largest != labels[:, None]).all(axis=1).mean())
+
+
+# ---- hunting mistakes. Each answer is the letter of a mistake; `explain hunt.1` shows the report and the choice.
+
+
+def hunt_1():
+    """The mistake that layer 1 of `python -m minigrad.coursework explain hunt.1` has: "a", "b", "c" or "d"."""
+    return "c"
+
+
+def hunt_2():
+    """The mistake that layer 2 of `python -m minigrad.coursework explain hunt.2` has: "a", "b", "c" or "d"."""
+    return "a"
+
+
+def hunt_3():
+    """The mistake that layer 3 of `python -m minigrad.coursework explain hunt.3` has: "a", "b", "c" or "d"."""
+    return "d"
+
+
+def hunt_4():
+    """The mistake that layer 4 of `python -m minigrad.coursework explain hunt.4` has: "a", "b", "c" or "d"."""
+    return "b"
+
+
+def hunt_5():
+    """The mistake that layer 5 of `python -m minigrad.coursework explain hunt.5` has: "a", "b", "c" or "d"."""
+    return "a"

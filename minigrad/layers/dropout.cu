@@ -1,0 +1,36 @@
+// Dropout with a mask that is computed and not stored: dropout.py's Philox 4x32-10, bit for bit.
+//   counter = (unit / 4, image, step)     key = 64 bits of the layer     word = unit % 4
+// A unit's mask depends on its place in the whole layer and the whole batch, not on who computes it.
+struct Dropout { int images, units, first_unit; unsigned step_low, step_high, key_low, key_high; unsigned long long threshold; real scale; };
+
+struct Words { unsigned w[4]; };
+
+__device__ inline Words philox(unsigned a, unsigned b, unsigned c, unsigned d, unsigned key0, unsigned key1) {
+  for (int round = 0; round < 10; ++round) {
+    const unsigned long long p = 0xD2511F53ull * a, q = 0xCD9E8D57ull * c;
+    a = (unsigned)(q >> 32) ^ b ^ key0;
+    b = (unsigned)q;
+    c = (unsigned)(p >> 32) ^ d ^ key1;
+    d = (unsigned)p;
+    key0 += 0x9E3779B9u;
+    key1 += 0xBB67AE85u;
+  }
+  return Words{{a, b, c, d}};
+}
+
+// y[n, u] = x[n, u] * scale where the unit's bits are at least threshold = p * 2^32, else x[n, u] * 0.
+// Backward is the same kernel applied to dy. x, y (images, units); units and first_unit are multiples of LANES.
+extern "C" __global__ void dropout(const real* __restrict__ x, real* __restrict__ y, Dropout d) {
+  const int groups = d.units / LANES;
+  LOOP(u, d.images * groups) {
+    const unsigned unit = d.first_unit + u % groups * LANES;
+    const Words bits = philox(unit / 4, u / groups, d.step_low, d.step_high, d.key_low, d.key_high);
+    Reals t = ((const Reals*)x)[u];
+    EACH_LANE(l) {
+      const unsigned word = LANES == 4 ? l : unit % 4;
+      const unsigned b = word == 0 ? bits.w[0] : word == 1 ? bits.w[1] : word == 2 ? bits.w[2] : bits.w[3];
+      t.v[l] *= b < d.threshold ? 0 : d.scale;
+    }
+    ((Reals*)y)[u] = t;
+  }
+}

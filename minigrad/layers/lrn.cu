@@ -1,0 +1,102 @@
+// Local response normalisation (paper §3.3) over the channels of each pixel:
+//   s[c] = k + alpha * sum of x[j]^2 for |j - c| <= half          y[c] = x[c] * s[c]^-beta
+// x, y, dy, dx (rows, C): a row is one pixel. s is not kept; backward computes it again from x.
+struct Lrn { int rows, C, half; real k, alpha, beta; };
+
+// s^-beta. The paper's 3/4 without pow: with r = s^-1/2 it is r r r^-1/2.
+__device__ inline real power(real s, real beta) {
+  if (beta != (real)0.75) return pow(s, -beta);
+  const real r = rsqrt(s);
+  return r * r * rsqrt(r);
+}
+
+// ---- windows of HALF channels to each side, the paper's 2 with four lanes: a thread holds all that it needs in registers.
+// Read one by one, each number would be fetched five times over, and backward fifteen.
+constexpr int HALF = LANES / 2;
+
+// Channels c - LANES .. c + 2 LANES - 1 of a row, 0 where there are none.
+struct Near { real v[3 * LANES]; };
+
+__device__ inline Near near(const real* row, int c, int C) {
+  Near x;
+  for (int g = 0; g < 3; ++g) {
+    const int first = c + (g - 1) * LANES;
+    const Reals t = first >= 0 && first < C ? *(const Reals*)(row + first) : Reals{};
+    EACH_LANE(l) x.v[g * LANES + l] = t.v[l];
+  }
+  return x;
+}
+
+__device__ inline real near_norm(const Near& x, int j, Lrn d) {
+  real sum = 0;
+  for (int i = -HALF; i <= HALF; ++i) sum += x.v[j + i] * x.v[j + i];
+  return d.k + d.alpha * sum;
+}
+
+__device__ inline Reals near_forward(const real* row, int c, Lrn d) {
+  const Near x = near(row, c, d.C);
+  Reals y;
+  EACH_LANE(l) y.v[l] = x.v[LANES + l] * power(near_norm(x, LANES + l, d), d.beta);
+  return y;
+}
+
+__device__ inline Reals near_backward(const real* row, const real* drow, int c, Lrn d) {
+  const Near x = near(row, c, d.C), dy = near(drow, c, d.C);
+  Reals dx = {}, pull = {};
+  for (int j = LANES - HALF; j < 2 * LANES + HALF; ++j) {
+    if (c + j < LANES || c + j >= d.C + LANES) continue;
+    const real s = near_norm(x, j, d), g = dy.v[j] * power(s, d.beta), t = g * x.v[j] / s;
+    EACH_LANE(l) {
+      if (j == LANES + l) dx.v[l] = g;
+      if (j - LANES - l <= HALF && LANES + l - j <= HALF) pull.v[l] += t;
+    }
+  }
+  EACH_LANE(l) dx.v[l] -= 2 * d.alpha * d.beta * x.v[LANES + l] * pull.v[l];
+  return dx;
+}
+
+// ---- windows of any size
+
+__device__ inline real norm(const real* row, int c, Lrn d) {
+  real sum = 0;
+  for (int j = max(0, c - d.half); j <= min(d.C - 1, c + d.half); ++j) sum += row[j] * row[j];
+  return d.k + d.alpha * sum;
+}
+
+__device__ inline Reals wide_forward(const real* row, int c, Lrn d) {
+  Reals y;
+  EACH_LANE(l) y.v[l] = row[c + l] * power(norm(row, c + l, d), d.beta);
+  return y;
+}
+
+__device__ inline Reals wide_backward(const real* row, const real* drow, int c, Lrn d) {
+  Reals dx = {}, pull = {};
+  for (int j = max(0, c - d.half); j <= min(d.C - 1, c + LANES - 1 + d.half); ++j) {
+    const real s = norm(row, j, d), g = drow[j] * power(s, d.beta), t = g * row[j] / s;
+    EACH_LANE(l) {
+      if (j == c + l) dx.v[l] = g;
+      if (abs(j - c - l) <= d.half) pull.v[l] += t;
+    }
+  }
+  EACH_LANE(l) dx.v[l] -= 2 * d.alpha * d.beta * row[c + l] * pull.v[l];
+  return dx;
+}
+
+extern "C" __global__ void lrn_forward(const real* __restrict__ x, real* __restrict__ y, Lrn d) {
+  const int groups = d.C / LANES;
+  LOOP(u, d.rows * groups) {
+    const real* row = x + (size_t)(u / groups) * d.C;
+    const int c = u % groups * LANES;
+    ((Reals*)y)[u] = d.half == HALF ? near_forward(row, c, d) : wide_forward(row, c, d);
+  }
+}
+
+// dx[c] = dy[c] s[c]^-beta - 2 alpha beta x[c] * sum of dy[j] x[j] s[j]^(-beta-1) for |j - c| <= half
+extern "C" __global__ void lrn_backward(const real* __restrict__ x, const real* __restrict__ dy, real* __restrict__ dx, Lrn d) {
+  const int groups = d.C / LANES;
+  LOOP(u, d.rows * groups) {
+    const size_t at = (size_t)(u / groups) * d.C;
+    const int c = u % groups * LANES;
+    ((Reals*)dx)[u] = d.half == HALF ? near_backward(x + at, dy + at, c, d) : wide_backward(x + at, dy + at, c, d);
+  }
+}

@@ -1,0 +1,100 @@
+"""Where a test runs its kernels: on the CPU through g++, or on a GPU. And why it cannot, where it cannot."""
+
+import importlib.util
+
+import numpy as np
+from host_module import MISSING, HostModule
+
+from minigrad.cuda import find, kernels
+
+NO_CUPY = (
+    None
+    if importlib.util.find_spec("cupy")
+    else "CuPy is not installed, which the stand-in asks what exists: pip install -e '.[test-cuda]'"
+)
+
+
+def no_gpu(wanted=1):
+    """Why there are not so many GPUs, or None."""
+    try:
+        _, count = find()
+    except ValueError as error:
+        return str(error)
+    return None if count >= wanted else f"there are {count} GPUs, and the test needs {wanted}"
+
+
+class Host:
+    missing = MISSING
+    module = HostModule
+
+    def array(self, a):
+        return a
+
+    numpy = array
+
+
+class Gpu:
+    @property
+    def missing(self):
+        return no_gpu()
+
+    @property
+    def module(self):
+        import cupy
+
+        return cupy.RawModule
+
+    def array(self, a):
+        import cupy
+
+        return cupy.asarray(a)
+
+    def numpy(self, a):
+        return a.get()
+
+
+class Launcher:
+    """Runs kernels of one build in one launch shape, on NumPy arrays; what a kernel writes to is copied back.
+
+    edit(text) -> text: what becomes of the source first, for mistakes planted on purpose."""
+
+    modules = {}
+
+    def __init__(self, backend, dtype, lanes, grid=3, block=5, edit=lambda text: text):
+        self.backend, self.dtype, self.lanes, self.shape, self.edit = backend, np.dtype(dtype), lanes, ((grid,), (block,)), edit
+
+    def __call__(self, file, kernel, *arguments):
+        text = self.edit(kernels.source(file))
+        key = type(self.backend), text, self.dtype, self.lanes
+        if key not in self.modules:
+            self.modules[key] = self.backend.module(code=text, options=kernels.options(self.dtype, self.lanes))
+        wanted = kernels.signatures(text)[kernel]
+        given = [self.packed(text, *pair) for pair in zip(arguments, wanted, strict=True)]
+        self.modules[key].get_function(kernel)(*self.shape, tuple(given))
+        for array, there, w in zip(arguments, given, wanted, strict=True):
+            if w.written and there is not array:
+                array[...] = self.backend.numpy(there)
+
+    def packed(self, text, value, wanted):
+        if wanted.array:
+            return self.backend.array(value)
+        if isinstance(value, dict):
+            return kernels.packed(text, wanted.base, self.dtype, tuple(value.items()))
+        return wanted.dtype(text, self.dtype).type(value)
+
+    def empty(self, *shape, dtype=None):
+        """An output full of NaN or 255: an element that the kernel forgets is seen. Aligned as a GPU's memory is."""
+        dtype = np.dtype(dtype or self.dtype)
+        return aligned(np.full(shape, 255 if dtype.kind == "u" else np.nan, dtype))
+
+
+def aligned(a):
+    """A copy whose memory begins at a multiple of 16 bytes and ends where the array ends, so that a sanitizer sees the next byte."""
+    a = np.ascontiguousarray(a)
+    while True:
+        block = np.empty(a.nbytes, np.uint8)
+        if block.ctypes.data % 16 == 0:
+            break
+    copy = block.view(a.dtype).reshape(a.shape)
+    copy[...] = a
+    return copy

@@ -1,0 +1,241 @@
+"""Every kernel against the NumPy body of its layer: on the CPU through g++, and the same tests on a GPU where there is one."""
+
+import numpy as np
+import pytest
+from backends import Gpu, Host, Launcher, aligned
+
+from minigrad import LocalResponseNorm, MaxPool2d, Parameter, SoftmaxCrossEntropy
+from minigrad.coursework.plain import col2im
+from minigrad.cuda import kernels
+from minigrad.layers.conv import im2col, output_size
+from minigrad.layers.dropout import philox, random_bits
+from minigrad.optim import SGD
+
+TOLERANCE = {"float32": 2e-5, "float64": 1e-12}
+CONVOLUTIONS = [  # N H W C K S (top, bottom, left, right)
+    (2, 23, 27, 3, 11, 4, (0, 3, 1, 2)),  # conv1 in small: 3 channels, more padding on one side, H != W
+    (2, 9, 8, 4, 5, 1, (2, 2, 2, 2)),  # conv2
+    (3, 7, 7, 8, 3, 1, (1, 1, 1, 1)),  # conv3
+    (1, 5, 6, 4, 1, 1, (0, 0, 0, 0)),
+    (2, 8, 9, 4, 2, 3, (0, 0, 1, 0)),  # a stride beyond the kernel: pixels that no patch holds
+]
+POOLS = [(2, 13, 13, 8, 3, 2), (1, 8, 11, 4, 3, 2), (2, 7, 6, 4, 2, 2), (1, 9, 9, 4, 2, 3), (1, 3, 3, 4, 3, 1)]  # N H W C K S
+NORMS = [  # shape, size, k, alpha, beta
+    ((2, 3, 4, 16), 5, 2, 1e-4, 0.75),  # the paper's
+    ((5, 8), 5, 1, 0.3, 0.75),
+    ((3, 4), 11, 2, 0.1, 0.6),  # a window wider than the channels
+    ((2, 12), 1, 1, 0.2, 0.75),
+    ((2, 12), 3, 1, 0.2, 0.75),
+    ((3, 8), 5, 0, 0.2, 0.75),
+]
+
+
+@pytest.fixture(params=[Host, pytest.param(Gpu, marks=pytest.mark.gpu)], scope="module")
+def backend(request):
+    backend = request.param()
+    if backend.missing:
+        pytest.skip(backend.missing)
+    return backend
+
+
+@pytest.fixture(params=[(dtype, lanes) for dtype in TOLERANCE for lanes in (4, 1)], ids=lambda p: f"{p[0]}-{p[1]}")
+def run(request, backend):
+    """A launcher for each build, in a launch shape that divides nothing."""
+    return Launcher(backend, *request.param)
+
+
+def close(result, expected, tolerance):
+    assert result.dtype == expected.dtype and result.shape == expected.shape
+    largest = max(1, np.abs(expected[np.isfinite(expected)]).max())
+    np.testing.assert_allclose(result, expected, rtol=tolerance, atol=tolerance * largest)
+
+
+def normal(run, *shape, seed=0):
+    return aligned(np.random.default_rng(seed).standard_normal(shape).astype(run.dtype))
+
+
+def convolution(N, H, W, C, K, S, padding, columns=None):
+    """The struct `Conv` of these."""
+    top, bottom, left, right = padding
+    OH, OW = output_size(H, K, S, top, bottom), output_size(W, K, S, left, right)
+    sizes = {"N": N, "H": H, "W": W, "C": C, "K": K, "S": S, "top": top, "left": left, "OH": OH, "OW": OW}
+    return sizes | {"columns": columns or (K * K * C // 4 + 1) * 4}
+
+
+def check_convolution(run, case):
+    N, H, W, C, K, S, padding = case
+    if C % run.lanes:
+        return
+    d = convolution(*case)
+    x, filled = normal(run, N, H, W, C), K * K * C
+    patches = run.empty(N * d["OH"] * d["OW"], d["columns"])
+    run("conv", "im2col", x, patches, d)
+    np.testing.assert_array_equal(patches[:, :filled], im2col(x, K, S, padding))
+    assert (patches[:, filled] == 1).all() and not patches[:, filled + 1 :].any()
+
+    dpatches, dx = normal(run, *patches.shape, seed=1), run.empty(*x.shape)
+    run("conv", "col2im", dpatches, dx, d)
+    close(dx, col2im(dpatches[:, :filled], x.shape, K, S, padding), TOLERANCE[run.dtype.name])
+
+
+def check_weights_and_bias(run, filled, CO):
+    W, b, columns = normal(run, filled, CO), normal(run, CO, seed=1), (filled // 4 + 1) * 4
+    Wb = run.empty(columns, CO)
+    run("conv", "weights_and_bias", W, b, Wb, filled, columns, CO)
+    np.testing.assert_array_equal(Wb, np.concatenate([W, b[None], np.zeros((columns - filled - 1, CO), W.dtype)]))
+
+
+def check_norm(run, shape, size, k, alpha, beta):
+    x, dy, layer = 3 * normal(run, *shape), normal(run, *shape, seed=1), LocalResponseNorm(size, alpha, beta, k)
+    if k == 0:
+        x[..., -2:] = 0  # a channel beyond the last would divide by 0
+    d = {"rows": x.size // shape[-1], "C": shape[-1], "half": size // 2, "k": k, "alpha": alpha, "beta": beta}
+    y, dx = run.empty(*shape), run.empty(*shape)
+    run("lrn", "lrn_forward", aligned(x), y, d)
+    run("lrn", "lrn_backward", aligned(x), dy, dx, d)
+    expected, kept = layer.forward_slab(x, 0)
+    close(y, expected, TOLERANCE[run.dtype.name])
+    close(dx, layer.backward_slab(dy, kept)[0], TOLERANCE[run.dtype.name])
+
+
+def check_pool(run, N, H, W, C, K, S):
+    x = aligned(np.random.default_rng(0).integers(-3, 3, (N, H, W, C)).astype(run.dtype))  # few values: many ties
+    x[0, 0, 0, 0], x[0, 2, 0, 2] = -np.inf, np.inf
+    layer = MaxPool2d(K, S)
+    expected, kept = layer.forward_slab(x, 0)
+    _, OH, OW, _ = expected.shape
+    d = {"N": N, "H": H, "W": W, "C": C, "K": K, "S": S, "OH": OH, "OW": OW}
+    y, winner = run.empty(*expected.shape), run.empty(*expected.shape, dtype=np.uint8)
+    run("pool", "maxpool_forward", x, y, winner, d)
+    np.testing.assert_array_equal(y, expected)
+    np.testing.assert_array_equal(winner, kept[0])
+    dy, dx = normal(run, *y.shape), run.empty(*x.shape)
+    run("pool", "maxpool_backward", dy, winner, dx, d)
+    close(dx, layer.backward_slab(dy, kept)[0], TOLERANCE[run.dtype.name])
+
+
+def check_dropout(run, units, p, key, step, scale):
+    x = normal(run, 6, units)
+
+    def masked(x, first_unit=0):
+        y, d = run.empty(*x.shape), {"images": len(x), "units": x.shape[1], "first_unit": first_unit}
+        d |= {"step_low": step & 0xFFFFFFFF, "step_high": step >> 32, "key_low": key & 0xFFFFFFFF, "key_high": key >> 32}
+        run("dropout", "dropout", aligned(x), y, d | {"threshold": round(p * 2**32), "scale": scale})
+        return y
+
+    keep = random_bits(key, step, 0, 6, 0, units) >= round(p * 2**32)
+    expected = x * (keep * run.dtype.type(scale)).astype(run.dtype)
+    whole = masked(x)
+    np.testing.assert_array_equal(whole.view(f"u{x.itemsize}"), expected.view(f"u{x.itemsize}"))  # signs of zeros, too
+    half = units // 8 * 4
+    np.testing.assert_array_equal(np.concatenate([masked(x[:, :half]), masked(x[:, half:], half)], axis=1), whole)
+
+
+def check_loss(run, N, K):
+    z, labels = 9 * normal(run, N, K), np.random.default_rng(1).integers(0, K, N)
+    z[0, -1] += 1000  # exp would overflow
+    loss, dz, layer = run.empty(N), run.empty(N, K), SoftmaxCrossEntropy()
+    run("loss", "softmax_cross_entropy", aligned(z), labels, loss, dz, N, K)
+    assert abs(layer.forward(z, labels) - loss.mean()) < TOLERANCE[run.dtype.name] * 1000
+    close(dz, layer.backward(), TOLERANCE[run.dtype.name])
+
+
+def check_sgd(run, n):
+    w, v, g = (normal(run, n, seed=seed) for seed in range(3))
+    sgd = SGD([Parameter("W", w.copy(), g)], lr=0.1, momentum=0.9, weight_decay=5e-4)
+    sgd.velocities[0][...] = v
+    sgd.step()
+    run("optim", "sgd", w, v, g, n, 0.1, 5e-4, 0.9)
+    close(w, sgd.parameters[0].value, TOLERANCE[run.dtype.name])
+    close(v, sgd.velocities[0], TOLERANCE[run.dtype.name])
+
+
+def check_activations(run, n):
+    x, dy = normal(run, n), normal(run, n, seed=1)
+    x[:3] = 0, np.nan, -np.inf
+    for name, forward, backward in (
+        ("relu", lambda x: np.maximum(x, 0), lambda y: y > 0),
+        ("tanh", np.tanh, lambda y: 1 - y * y),
+    ):
+        y, dx = run.empty(n), run.empty(n)
+        run("activation", f"{name}_forward", x, y, n)
+        run("activation", f"{name}_backward", y, dy, dx, n)
+        close(y, forward(x), TOLERANCE[run.dtype.name])
+        close(dx, dy * backward(y).astype(run.dtype), TOLERANCE[run.dtype.name])
+
+
+def check(run, file):
+    """All kernels of a file, in one build and launch shape."""
+    if file == "conv":
+        for case in CONVOLUTIONS:
+            check_convolution(run, case)
+        for filled, CO in ((75, 8), (16, 4), (3, 12)):
+            check_weights_and_bias(run, filled, CO)
+    elif file == "lrn":
+        for case in NORMS:
+            check_norm(run, *case)
+    elif file == "pool":
+        for case in POOLS:
+            check_pool(run, *case)
+    elif file == "dropout":
+        for units, p, scale in ((40, 0.5, 1), (24, 0.2, 1.25), (16, 1 - 2**-33, 1)):
+            check_dropout(run, units, p, 0x0123456789ABCDEF, 2**33 + 5, scale)
+    elif file == "activation":
+        check_activations(run, 52)
+    elif file == "optim":
+        check_sgd(run, 40)
+    else:
+        raise AssertionError(f"{file}.cu has no test")
+
+
+@pytest.mark.parametrize("file", [file for file in kernels.FILES if file != "loss"])
+@pytest.mark.parametrize("grid, block", [(1, 1), (3, 5), (7, 64)])
+def test_kernels_compute_what_the_layers_do(run, file, grid, block):
+    run.shape = (grid,), (block,)
+    check(run, file)
+
+
+@pytest.mark.parametrize("grid, block", [(1, 1), (3, 4), (4, 256)])
+@pytest.mark.parametrize("N, K", [(5, 10), (4, 1000), (1, 2)])
+def test_loss(run, N, K, grid, block):
+    run.shape = (grid,), (block,)
+    check_loss(run, N, K)
+
+
+def test_known_answers_of_philox():
+    """Published with Random123."""
+    ones = 0xFFFFFFFF
+    for counter, expected in (
+        (0, (0x6627E8D5, 0xE169C58D, 0xBC57AC4C, 0x9B00DBD8)),
+        (ones, (0x408F276D, 0x41C83B0E, 0xA20BC7C6, 0x6D5451FD)),
+    ):
+        assert tuple(int(word) for word in philox(*[counter] * 6)) == expected
+
+
+def test_the_gradient_of_normalisation_is_the_derivative_of_the_kernel(backend):
+    """Kernel against kernel in float64, with no NumPy body in between."""
+    run = Launcher(backend, "float64", 4)
+    x, dy = 2 * normal(run, 2, 8), normal(run, 2, 8, seed=1)
+    d = {"rows": 2, "C": 8, "half": 2, "k": 2, "alpha": 0.3, "beta": 0.75}
+    dx = run.empty(2, 8)
+    run("lrn", "lrn_backward", aligned(x), dy, dx, d)
+    for at in np.ndindex(x.shape):
+        values = []
+        for h in (1e-5, -1e-5):
+            moved, y = aligned(x), run.empty(2, 8)
+            moved[at] += h
+            run("lrn", "lrn_forward", moved, y, d)
+            values.append((y * dy).sum())
+        assert abs((values[0] - values[1]) / 2e-5 - dx[at]) < 1e-8
+
+
+def test_nan_stays_visible(backend):
+    """CUDA's fmax would make 0 of it, and a run that diverges would go on."""
+    run = Launcher(backend, "float32", 4)
+    x, y, winner = normal(run, 1, 3, 3, 4), run.empty(1, 1, 1, 4), run.empty(1, 1, 1, 4, dtype=np.uint8)
+    x[0, 1, 1, 2] = np.nan
+    run("pool", "maxpool_forward", x, y, winner, {"N": 1, "H": 3, "W": 3, "C": 4, "K": 3, "S": 2, "OH": 1, "OW": 1})
+    assert np.isnan(y).tolist() == [[[[False, False, True, False]]]] and winner[0, 0, 0, 2] == 4
+    loss, dz = run.empty(1), run.empty(1, 36)
+    run("loss", "softmax_cross_entropy", aligned(x.reshape(1, 36)), np.array([3]), loss, dz, 1, 36)
+    assert np.isnan(loss).all() and np.isnan(dz).all()

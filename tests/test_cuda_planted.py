@@ -1,0 +1,114 @@
+"""Do the tests of the kernels notice? Barriers are taken away and bounds moved, one after the other, the latter under AddressSanitizer."""
+
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+from backends import Host, Launcher
+from test_cuda_kernels import check, check_loss
+
+from minigrad.cuda import kernels
+
+BOUNDS = [  # file, the text, what becomes of it
+    ("conv", "w < d.W;", "w <= d.W;"),
+    ("conv", "h >= 0 && h < d.H &&", "h < d.H &&"),
+    ("conv", "min(h / d.S, d.OH - 1)", "(h / d.S)"),
+    ("conv", "LOOP(u, d.N * d.OH * columns)", "LOOP(u, (d.N * d.OH + 1) * columns)"),
+    ("conv", "patch * columns", "patch * d.K * d.K * C"),
+    ("conv", "below < row ?", "below <= row ?"),
+    ("lrn", "first < C ?", "first <= C ?"),
+    ("lrn", "j <= min(d.C - 1, c + d.half)", "j <= c + d.half"),
+    ("lrn", "c + j >= d.C + LANES", "c + j > d.C + LANES"),
+    ("pool", "min(w / d.S, d.OW - 1)", "(w / d.S)"),
+    ("pool", "t.v[l] > best.v[l]", "t.v[l] >= best.v[l]"),
+    ("dropout", "u / groups, d.step_low", "u % groups, d.step_low"),
+    ("activation", "LOOP(u, n / LANES)", "LOOP(u, n / LANES + 1)"),
+    ("optim", "LOOP(u, n / LANES)", "LOOP(u, n / LANES + 1)"),
+]
+FLAGS = "-O1 -g -fsanitize=address,undefined -fno-sanitize-recover"
+
+needs_compiler = pytest.mark.skipif(bool(Host.missing), reason=str(Host.missing))
+needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are forked here")
+
+
+def planted(old, new, count=-1):
+    return lambda text: text.replace(old, new, count)
+
+
+def without_barrier(number):
+    """The source with one barrier less."""
+
+    def edit(text):
+        places = [match.start() for match in re.finditer(r"__syncthreads\(\);", text)]
+        return text[: places[number]] + text[places[number] + len("__syncthreads();") :]
+
+    return edit
+
+
+@needs_compiler
+@pytest.mark.parametrize("number", range(kernels.source("loss").count("__syncthreads();")))
+def test_a_barrier_taken_away(number):
+    with pytest.raises(AssertionError):
+        for block in (4, 64, 256):
+            check_loss(Launcher(Host(), "float32", 1, 2, block, without_barrier(number)), 7, 300)
+
+
+def under_sanitizer(*arguments):
+    """Run this file as a program with AddressSanitizer in the process: its exit code and all that it printed."""
+
+    def library(name):
+        return subprocess.run(["g++", f"-print-file-name={name}"], capture_output=True, text=True, check=True).stdout.strip()
+
+    preload = " ".join(map(library, ("libasan.so", "libstdc++.so")))
+    path = os.pathsep.join(path for path in sys.path if path)
+    environment = os.environ | {"LD_PRELOAD": preload, "ASAN_OPTIONS": "detect_leaks=0", "HOST_CUDA_FLAGS": FLAGS, "PYTHONPATH": path}
+    done = subprocess.run([sys.executable, __file__, *arguments], env=environment, capture_output=True, text=True)
+    return done.returncode, done.stdout + done.stderr
+
+
+@needs_compiler
+@needs_fork
+def test_no_kernel_leaves_its_arrays():
+    code, output = under_sanitizer("kernels")
+    assert code == 0, output
+
+
+@needs_compiler
+@needs_fork
+def test_every_bound_that_is_moved_is_caught():
+    for file, old, _ in BOUNDS:
+        assert old in kernels.source(file), f"{old!r} is not in {file}.cu"
+    code, output = under_sanitizer("bounds")
+    assert code == 0 and output.count("caught") == len(BOUNDS), output
+
+
+def every_check(edit=lambda text: text, files=tuple(kernels.FILES)):
+    for lanes in (4, 1):
+        run = Launcher(Host(), "float32", lanes, 3, 4, edit)
+        for file in files:
+            check_loss(run, 5, 10) if file == "loss" else check(run, file)
+
+
+def in_child(work):
+    """The exit status of a fork that does the work; a sanitizer ends it."""
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            work()
+            status = 0
+        except AssertionError as error:
+            print(str(error)[:100], flush=True)
+        finally:
+            os._exit(status)
+    return os.waitpid(child, 0)[1]
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "kernels":
+        every_check()
+    for file, old, new in BOUNDS if sys.argv[1] == "bounds" else ():
+        status = in_child(lambda file=file, old=old, new=new: every_check(planted(old, new), [file]))
+        print("caught" if status else "MISSED", file, old, "->", new, flush=True)
