@@ -788,7 +788,9 @@ def evaluate_command(arguments):
         total = total + evaluation.probabilities(net, loader, f"evaluating {path}")
     p = total / np.float32(len(loaded))
     value, top1, top5 = evaluation.errors(p, labels)
-    print(f"{dataset.name}, {len(labels):,} images: loss {value:.4f}, top-1 error {top1:.2%}, top-5 error {top5:.2%}")
+    ensemble = f"mean of {len(loaded)} networks, " * (len(loaded) > 1)
+    how = f"{ensemble}{arguments.crops} crop{'s' * (arguments.crops > 1)}"
+    print(f"{dataset.name}, {len(labels):,} images: loss {value:.4f}, top-1 error {top1:.2%}, top-5 error {top5:.2%} ({how})")
     for label, count, wrong, _ in evaluation.class_errors(p, labels)[:3]:
         print(f"  hardest: {dataset.classes[label]}, top-1 error {wrong:.1%} of {count:,} images")
     if len(dataset.classes) == 1000:
@@ -796,6 +798,7 @@ def evaluate_command(arguments):
     if arguments.output:
         try:
             evaluation.write(Path(arguments.output), p, labels, dataset.classes)
+            print(f"Probabilities, confusions and the errors by class are in {arguments.output}")
         except OSError as error:
             raise UsageError(f"{arguments.output} cannot be written: {error.strerror}; name another --output.") from None
     return 0

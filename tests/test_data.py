@@ -417,6 +417,8 @@ def test_images_that_cannot_be_read(tmp_path):
     path = tmp_path / "text.jpg"
     path.write_text("no image")
     refused(lambda: read_image(path), "text.jpg is no image")
+    (tmp_path / "empty.jpg").touch()
+    refused(lambda: read_image(tmp_path / "empty.jpg"), "empty.jpg is empty")
     for kind in ("JPEG", "PNG", "GIF", "TIFF"):
         stream = io.BytesIO()
         Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 40, 3), np.uint8)).save(stream, kind)
@@ -828,7 +830,7 @@ def test_memory_is_bounded_by_what_is_said(monkeypatch, lazy, size, crops, worke
         made.append(weakref.ref(x))
         return x
 
-    monkeypatch.setattr("minigrad.data.loader.memory.empty", empty)
+    monkeypatch.setattr("minigrad.device.memory.empty", empty)
     for epoch in range(50):
         for i, _ in enumerate(loader.batches(epoch)):
             time.sleep(0.01 if epoch == 0 and i < 4 else 0)
