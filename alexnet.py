@@ -7,6 +7,7 @@ import argparse
 import json
 import os
 import sys
+import warnings
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -886,6 +887,8 @@ def changed(num_classes, change, seed):
 
 def experiment_command(arguments):
     a = arguments
+    if a.level >= 100:
+        raise UsageError(f"--level must be below 100 percent, not {a.level}.")
     dataset = load_data({"variant": "small", "data": a.data, "synthetic": False, "seed": 0}, a.skip_bad)
     image_size({"variant": "small"}, dataset)
     if a.images is not None and a.images < len(dataset.train_labels):
@@ -941,6 +944,7 @@ def export_command(arguments):
         raise UsageError(f"--out {out} should end in {suffix}, as files of --to {arguments.to} do.")
     net.image_size = min(net.image_size, *checkpoint.mean.shape[:2])
     try:
+        out.parent.mkdir(parents=True, exist_ok=True)
         with plots.replacing(out) as temporary:
             write(net, checkpoint.mean, temporary)
     except OSError as error:
@@ -988,7 +992,9 @@ def main(argv=None):
         argv = ["train", *argv]
     try:
         arguments = command_line().parse_args(argv)
-        code = COMMANDS[arguments.word](arguments)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", ".* encountered in ", RuntimeWarning)  # a loss that blows up is told in one sentence
+            code = COMMANDS[arguments.word](arguments)
         sys.stdout.flush()
         return code
     except BrokenPipeError:  # `| head` has read enough; what is left must not be flushed into it when Python ends

@@ -24,7 +24,8 @@ def replacing(path):
     When the block fails, the temporary is removed and what lay at `path` is untouched: nobody ever reads half a
     file.
     """
-    temporary = f"{path}.{os.getpid()}.tmp"
+    path = Path(path)
+    temporary = str(path.with_name(f"{path.stem}.{os.getpid()}.tmp{path.suffix}"))  # PyTorch looks at the suffix
     try:
         yield temporary
         os.replace(temporary, path)
