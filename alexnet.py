@@ -9,6 +9,7 @@ import os
 import sys
 from bisect import bisect_left
 from contextlib import contextmanager
+import warnings
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -637,7 +638,7 @@ def load_data(config, skip_bad=False):
         raise UsageError("The checkpoint comes from elsewhere and names no data: add --data.")
     size = 224 if config["variant"] != "small" else 28
     if config.get("synthetic"):
-        return data.synthetic(size if size > 28 else 32, 10, 512 if size > 28 else 4096, config["seed"])
+        return data.synthetic(256 if size > 28 else 32, 10, 512 if size > 28 else 4096, config["seed"])
     spec = config["data"]
     return data.load(spec, size=32 if size == 28 else size, skip_bad=skip_bad)
 
@@ -760,7 +761,8 @@ def train_command(arguments):
     optimizer = SGD(net.parameters(), config["lr"], config["momentum"], config["weight_decay"])
     print(
         f"{config['variant']} on {dataset.name}: {len(dataset.train_labels):,} images to train, {len(dataset.val_labels):,} to validate, "
-        f"{len(dataset.classes)} classes; {net.num_parameters():,} parameters on {config['device']}; into {output}",
+        f"{len(dataset.classes)} classes; {net.num_parameters():,} parameters on {config['device']}; "
+        f"at most {train_loader.memory / 1e6:,.0f} MB of batches ahead; into {output}",
         file=sys.stderr,
     )
     try:
@@ -855,7 +857,9 @@ def evaluate_command(arguments):
             total = total + evaluation.probabilities(net, loader, f"evaluating {path}")
     p = total / np.float32(len(loaded))
     value, top1, top5 = evaluation.errors(p, labels)
-    print(f"{dataset.name}, {len(labels):,} images: loss {value:.4f}, top-1 error {top1:.2%}, top-5 error {top5:.2%}")
+    ensemble = f"mean of {len(loaded)} networks, " * (len(loaded) > 1)
+    how = f"{ensemble}{arguments.crops} crop{'s' * (arguments.crops > 1)}"
+    print(f"{dataset.name}, {len(labels):,} images: loss {value:.4f}, top-1 error {top1:.2%}, top-5 error {top5:.2%} ({how})")
     for label, count, wrong, _ in evaluation.class_errors(p, labels)[:3]:
         print(f"  hardest: {dataset.classes[label]}, top-1 error {wrong:.1%} of {count:,} images")
     if len(dataset.classes) == 1000:
@@ -863,6 +867,7 @@ def evaluate_command(arguments):
     if arguments.output:
         try:
             evaluation.write(Path(arguments.output), p, labels, dataset.classes)
+            print(f"Probabilities, confusions and the errors by class are in {arguments.output}")
         except OSError as error:
             raise UsageError(f"{arguments.output} cannot be written: {error.strerror}; name another --output.") from None
     return 0
@@ -950,6 +955,8 @@ def changed(num_classes, change, seed):
 
 def experiment_command(arguments):
     a = arguments
+    if a.level >= 100:
+        raise UsageError(f"--level must be below 100 percent, not {a.level}.")
     dataset = load_data({"variant": "small", "data": a.data, "synthetic": False, "seed": 0}, a.skip_bad)
     image_size({"variant": "small"}, dataset)
     if a.images is not None and a.images < len(dataset.train_labels):
@@ -1005,6 +1012,7 @@ def export_command(arguments):
         raise UsageError(f"--out {out} should end in {suffix}, as files of --to {arguments.to} do.")
     net.image_size = min(net.image_size, *checkpoint.mean.shape[:2])
     try:
+        out.parent.mkdir(parents=True, exist_ok=True)
         with plots.replacing(out) as temporary:
             write(net, checkpoint.mean, temporary)
     except OSError as error:
@@ -1059,7 +1067,9 @@ def main(argv=None):
         argv = ["train", *argv]
     try:
         arguments = command_line().parse_args(argv)
-        code = COMMANDS[arguments.word](arguments)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", ".* encountered in ", RuntimeWarning)  # a loss that blows up is told in one sentence
+            code = COMMANDS[arguments.word](arguments)
         sys.stdout.flush()
         return code
     except BrokenPipeError:  # `| head` has read enough; what is left must not be flushed into it when Python ends
