@@ -271,7 +271,7 @@ CONV_WORKED = {
 
 LRN = (
     ("seven-channels", (3, 2, 1, 7), {"alpha": 0.5, "k": 1.0}),
-    ("fewer-than-size", (3, 2, 1, 3), {"alpha": 0.5, "k": 1.0}),
+    ("fewer-than-size", (3, 2, 1, 4), {"alpha": 0.5, "k": 1.0}),
     ("size-3", (2, 1, 4, 8), {"size": 3, "alpha": 0.4, "beta": 0.5, "k": 1.5}),
     ("paper", (3, 2, 1, 7), {}),
 )
