@@ -172,6 +172,8 @@ def _run(tasks, workers, stream):
                     reports[waiting.pop(future).number] = future.result()
                 bar.update(sum(done) - bar.n)
         except BrokenProcessPool:
+            for worker in multiprocessing.active_children():  # the pool forgets one that it was starting when another died
+                worker.terminate()
             raise DataError(
                 "A worker process ended unexpectedly, killed or short of memory; what is done is kept: run the same command again to go on."
             ) from None
