@@ -258,7 +258,7 @@ CONV = (
     ("stride2-pad", (3, 7, 6, 2), (2, 5, 3), {"stride": 2, "padding": (1, 0, 2, 1)}),
     ("remainder", (3, 6, 5, 2), (2, 4, 3), {"stride": 2}),
     ("overhang", (1, 6, 5, 2), (2, 5, 3), {"stride": 3, "padding": (0, 3, 0, 3)}),
-    ("whole-image", (3, 3, 4, 2), (2, 5, 4), {"padding": (0, 1, 0, 0)}),
+    ("whole-image", (5, 3, 4, 2), (2, 6, 4), {"padding": (0, 1, 0, 0)}),
     ("one-by-one", (2, 4, 5, 3), (3, 4, 1), {"stride": 3}),
 )
 CONV_WORKED = {
@@ -290,6 +290,8 @@ LOSS_WORKED = {
     "inputs": "numbers",
     "kind": "worked",
 }
+
+FAR = ((1e4, -1e4, 30.0, 5e3), (-2e3, 0.0, 7e3, -50.0), (-1e4, 4.0, -4.0, 2.5))  # of every row the label is not the largest
 
 IMAGENET_COLOURS = (  # paper §4.1; standard deviations in grey levels, components as columns
     (121.7801, 37.0939, 19.7208),
@@ -444,7 +446,7 @@ EXERCISES = (
             Case("worked", **LOSS_WORKED, expected={"y": float(np.log(2) + np.log(4 / 3)) / 2, "dx": ((-0.25, 0.25), (0.125, -0.125))}),
             Case("three-images", (3, 7), labels=(4, 0, 6), weight=2),
             Case("one-image", (1, 5), labels=(2,)),
-            Case("large", (3, 4), inputs="extreme", labels=(3, 1, 0)),
+            Case("large", FAR, inputs="numbers", labels=(3, 1, 0)),
         ),
         any_loss("gradients"), m.LOSS_BACKWARD, 3, 15, "notebook 02", m.LOSS_FORWARD, ("minigrad.SoftmaxCrossEntropy",),
     ),

@@ -4,10 +4,10 @@ Model solutions, their mistakes and their cases in one place."""
 
 import numpy as np
 
+from minigrad import SGD
 from minigrad.coursework import mistakes as m
 from minigrad.coursework.cases import Case
 from minigrad.coursework.exercises import EXERCISES, Exercise, any_loss, choice, whole, window
-from minigrad.coursework.plain import SGD
 from minigrad.coursework.source import Mistake
 from minigrad.layers.base import Layer
 

@@ -1,0 +1,710 @@
+"""Exercises: the model passes, blanks are not started, every known mistake is caught and named, other right ways to write them pass."""
+
+import inspect
+import json
+import random
+import sys
+import warnings
+from dataclasses import asdict, replace
+
+import numpy as np
+import pytest
+from numpy.lib.stride_tricks import sliding_window_view
+
+import minigrad
+from minigrad.coursework import explain, plain, tasks
+from minigrad.coursework.cases import INPUTS, Case, Value, x_of
+from minigrad.coursework.exercises import EXERCISES, FAR, PAPER_SHAPES, find, hidden
+from minigrad.coursework.release import plain_data
+from minigrad.coursework.runner import cause_of, judge, run
+from minigrad.coursework.solutions import load
+from minigrad.coursework.source import plant
+from minigrad.coursework.variants import ALL, VARIANTS
+from minigrad.device import CPU
+from minigrad.layers.base import Layer
+
+IDS = (
+    "arrays.windows arrays.in_place arrays.float64_leak numerical_gradient hunt.1 hunt.2 hunt.3 hunt.4 hunt.5 linear.forward "
+    "linear.backward relu.backward loss.forward loss.backward conv2d.naive patches.extract patches.add_back conv2d.forward conv2d.backward "
+    "towers.block_weights maxpool.forward maxpool.backward lrn.forward lrn.backward dropout.forward dropout.backward sgd.step "
+    "alexnet.shapes alexnet.stages exchange.forward exchange.backward augment.crop_flip augment.colour_noise metrics.top_k"
+).split()
+
+every = pytest.mark.parametrize("exercise", ALL, ids=lambda exercise: exercise.id)
+
+
+@pytest.fixture(autouse=True)
+def one_thread(monkeypatch):
+    """Handing three tiny images to threads takes longer than computing them."""
+    monkeypatch.setattr(CPU, "threads", 1)
+
+
+def exercise(id):
+    return find([id], ALL)[0]
+
+
+# ---- the tuple
+
+
+def test_ids_are_stable():
+    """Files of an older release stay checkable: ids and the names of what is written may be added, never changed."""
+    assert set(IDS) <= {e.id for e in EXERCISES}
+    names = {e.id: (e.source.__name__, e.write) for e in EXERCISES}
+    assert names["conv2d.backward"] == ("Conv2d", ("backward",))
+    assert names["patches.extract"] == ("im2col", ("im2col",))
+    assert names["sgd.step"] == ("SGD", ("step",))
+
+
+def test_ids_are_unique_and_earlier_ones_exist():
+    ids = [e.id for e in ALL]
+    assert len(set(ids)) == len(ids)
+    for i, e in enumerate(ALL):
+        assert set(e.after) <= set(ids[:i]), e.id
+        assert len({case.name for case in e.cases}) == len(e.cases)
+
+
+def test_all_of_a_group_lie_in_one_module():
+    """They go into one file of blanks."""
+    for e in ALL:
+        assert len({other.source.__module__ for other in ALL if other.group == e.group}) == 1
+
+
+@every
+def test_cases_are_data(exercise):
+    for case in exercise.cases + hidden(exercise, 12345):
+        json.dumps(asdict(case), default=plain_data)
+        assert case.inputs in INPUTS or case.inputs in ("numbers", "as is")
+
+
+def test_axes_differ_and_cases_are_small():
+    """Axes of equal size hide what is swapped. And a case is a fraction of a second."""
+    for e in EXERCISES:
+        for case in e.cases:
+            if case.kind == "gradients" and case.name != "large":
+                assert np.size(x_of(case, 0)) <= 600
+                assert case.inputs != "kink_free" or len({size for size in case.x if size > 1}) == len(
+                    [size for size in case.x if size > 1]
+                )
+
+
+@every
+def test_hidden_cases_follow_from_the_secret(exercise):
+    first, again, other = (json.dumps([asdict(c) for c in hidden(exercise, s)], default=plain_data) for s in (1234, 1234, 4321))
+    assert first == again
+    assert first != other or exercise.group == "hunt"
+
+
+def test_find():
+    assert [e.id for e in find(["conv2d"])] == ["conv2d.naive", "conv2d.forward", "conv2d.backward"]
+    assert [e.id for e in find(["lrn.backward", "arrays"])] == ["arrays.windows", "arrays.in_place", "arrays.float64_leak", "lrn.backward"]
+    assert [e.id for e in find(["patch"])] == ["patches.extract", "patches.add_back"]
+    with pytest.raises(ValueError, match="there is no exercise 'konv'; exercises begin with alexnet, arrays"):
+        find(["konv"])
+
+
+# ---- the model, and blanks
+
+
+@every
+def test_the_model_passes(exercise):
+    result = run(exercise, plant(exercise.source))
+    assert (result.status, result.cause) == ("passes", "")
+    assert (result.earned, result.possible) == (exercise.points, exercise.points)
+
+
+@every
+def test_the_model_passes_hidden_cases_and_other_seeds(exercise):
+    for secret in (1001, 20121203):
+        result = run(exercise, plant(exercise.source), hidden(exercise, secret, 3), seed=secret % 7)
+        assert (result.status, result.cause) == ("passes", "")
+
+
+@pytest.mark.slow
+@every
+def test_the_model_passes_many_hidden_cases(exercise, request):
+    if "slow" not in request.config.getoption("markexpr"):
+        pytest.skip("asked for by -m slow")
+    for secret in range(2000, 2050):
+        result = run(exercise, plant(exercise.source), hidden(exercise, secret), seed=secret)
+        assert (result.status, result.cause) == ("passes", ""), secret
+
+
+@every
+def test_a_blank_is_not_started(exercise):
+    result = run(exercise, load("blank", exercise))
+    assert (result.status, result.earned) == ("not started", 0)
+    assert all(report.status == "not started" for report in result.reports)
+    assert run(exercise, None).status == "not started"
+
+
+@every
+def test_kink_free_cases_have_no_kinks(exercise):
+    for case in exercise.cases:
+        if case.kind == "gradients" and case.inputs == "kink_free":
+            assert judge(exercise, plant(exercise.source), case, 0, []).kinks == 0
+
+
+@every
+def test_cases_take_less_than_a_second(exercise):
+    """The bound is for two cores of their own; a machine under load gets five seconds."""
+    for report in run(exercise, plant(exercise.source)).reports:
+        assert report.seconds < 5
+
+
+def test_worked_examples_are_the_models():
+    """Numbers of ALEXNET §14 and of Figure 2."""
+    shapes = exercise("alexnet.shapes").cases[0]
+    assert tasks.shapes(shapes.x, *shapes.args) == PAPER_SHAPES
+    ones = plain.LocalResponseNorm().forward(np.ones((1, 7)))
+    np.testing.assert_allclose(ones[0, :3], [0.594537, 0.594514, 0.594492], atol=1e-6)
+
+
+@every
+def test_there_is_an_explanation_without_a_solution(exercise):
+    text = explain.explain(exercise)
+    assert exercise.title in text and exercise.reading in text
+    from minigrad.coursework.release import normalised, secret_lines
+
+    lines = {normalised(line) for line in text.splitlines()}
+    assert not any(secret in line for secret in secret_lines([exercise]) for line in lines)
+
+
+@pytest.mark.parametrize("number", explain.HUNTS)
+def test_hunts_have_their_answer(number):
+    """The letter that the model returns is that of the planted mistake; the report shows that something is wrong."""
+    _, mistake, _, choice = explain.HUNTS[number]
+    lines = explain.hunt(number)
+    assert lines[0].startswith("✗") and len(set(choice)) == 4
+    said = {
+        1: "averaged over the images",
+        2: "mask is that of an earlier forward",
+        3: "no window read are missing",
+        4: "mean is over images and classes",
+        5: "backward draws a mask of its own",
+    }
+    answer = getattr(tasks, f"hunt_{number}")()
+    assert said[number] in choice["abcd".index(answer)]
+    assert mistake
+
+
+# ---- the kill matrix
+
+
+KILLED = 259  # planted bugs, all of which the public cases catch
+UNNAMED = {  # those that no sentence could explain: the report says where they are
+    ("linear.backward", "1 of 250,000 weights 1 % off"),
+    ("conv2d.backward", "one weight 1 % off"),
+}
+
+
+def tried(exercise, mistake):
+    """(cases that catch it, whether one of them names it): cases are tried until one does."""
+    caught = []
+    for case in exercise.cases:
+        report = judge(exercise, plant(exercise.source, mistake), case, 0, [])
+        if not report.ok:
+            caught.append(case.name)
+            if mistake.hint and cause_of(report) == mistake.hint:
+                return caught, True
+    return caught, False
+
+
+@every
+def test_kill_matrix(exercise):
+    """Every mistake is caught, and named by its own hint. Suspects are tried in order, so nothing before it has the same gradients:
+    no two mistakes of a source are the same."""
+    print()
+    for mistake in exercise.mistakes:
+        caught, named = tried(exercise, mistake)
+        print(f"  {exercise.id:22} {mistake.name:35} {caught[-1] if caught else 'SURVIVES':20} {mistake.hint if named else '-'}")
+        assert caught
+        assert named or (exercise.id, mistake.name) in UNNAMED
+
+
+def test_kill_matrix_is_complete():
+    """As many as there were: a bug cannot quietly go away. Those of A4, by name."""
+    mistakes = [(e.id, mistake.name) for e in ALL for mistake in e.mistakes]
+    assert len(mistakes) == len(set(mistakes)) == KILLED
+    assert len([m for e in EXERCISES for m in e.mistakes if (e.id, m.name) not in UNNAMED]) == 213
+    assert UNNAMED <= set(mistakes)
+
+
+def test_every_hint_is_a_sentence_of_its_own():
+    for e in ALL:
+        hints = [mistake.hint for mistake in e.mistakes if mistake.hint]
+        assert len(hints) == len(set(hints)), e.id
+        assert all(hint.endswith((".", "?", "`")) and len(hint) < 130 for hint in hints), e.id
+
+
+def test_the_message_names_case_seed_and_command():
+    e = exercise("conv2d.backward")
+    mistake = next(m for m in e.mistakes if m.name == "dW divided by N")
+    result = run(e, plant(e.source, mistake), [e.cases[2]], seed=3)
+    text = result.failing.text(again="HERE")
+    assert text.startswith("✗ conv2d.backward · stride2-pad · seed 3 · ")
+    assert "90 of 90 wrong" in text and "dW is averaged over the images. Layers sum; only the loss divides by N." in text
+    assert text.endswith("  again:  HERE")
+
+
+# ---- other right ways to write them
+
+
+class LoopConv(plain.Conv2d):
+    """Window by window."""
+
+    def windows(self, shape):
+        N, OH, OW, _ = shape
+        for n, r, q in np.ndindex(N, OH, OW):
+            yield (n, r, q), (n, slice(r * self.S, r * self.S + self.K), slice(q * self.S, q * self.S + self.K))
+
+    def forward(self, x):
+        top, bottom, left, right = plain.four_sides(self.padding)
+        self.x_shape, self.padded = x.shape, np.pad(x, ((0, 0), (top, bottom), (left, right), (0, 0)))
+        sizes = [(size - self.K) // self.S + 1 for size in self.padded.shape[1:3]]
+        y = np.empty((len(x), *sizes, self.W.shape[3]), x.dtype)
+        for place, window in self.windows(y.shape):
+            y[place] = np.einsum("ijc,ijco->o", self.padded[window], self.W) + self.b
+        return y
+
+    def backward(self, dy):
+        (top, _, left, _), (_, H, W, _) = plain.four_sides(self.padding), self.x_shape
+        dx, self.dW, self.db = np.zeros_like(self.padded), np.zeros_like(self.W), np.zeros_like(self.b)
+        for place, window in self.windows(dy.shape):
+            self.db += dy[place]
+            self.dW += self.padded[window][..., None] * dy[place]
+            dx[window] += self.W @ dy[place]
+        return dx[:, top : top + H, left : left + W]
+
+
+class TensordotConv(plain.Conv2d):
+    """No patch matrix: products over windows and channels."""
+
+    def forward(self, x):
+        top, bottom, left, right = plain.four_sides(self.padding)
+        padded = np.pad(x, ((0, 0), (top, bottom), (left, right), (0, 0)))
+        windows = sliding_window_view(padded, (self.K, self.K), axis=(1, 2))[:, :: self.S, :: self.S]
+        self.seen, self.x_shape, self.padded_shape = windows.transpose(0, 1, 2, 4, 5, 3), x.shape, padded.shape
+        return np.tensordot(self.seen, self.W, 3) + self.b
+
+    def backward(self, dy):
+        (_, OH, OW, _), (top, _, left, _), (_, H, W, _) = dy.shape, plain.four_sides(self.padding), self.x_shape
+        self.dW, self.db = np.tensordot(self.seen, dy, ((0, 1, 2), (0, 1, 2))), dy.sum((0, 1, 2))
+        dx = np.zeros(self.padded_shape, dy.dtype)
+        for i, j in np.ndindex(self.K, self.K):
+            dx[:, i : i + self.S * OH : self.S, j : j + self.S * OW : self.S] += dy @ self.W[i, j].T
+        return dx[:, top : top + H, left : left + W].copy()
+
+
+class ImageByImageConv(plain.Conv2d):
+    """One image at a time."""
+
+    def forward(self, x):
+        self.x = x
+        return np.concatenate([super(ImageByImageConv, self).forward(image[None]) for image in x])
+
+    def backward(self, dy):
+        dx, dW, db = [], 0, 0
+        for image, d in zip(self.x, dy, strict=True):
+            super().forward(image[None])
+            dx.append(super().backward(d[None]))
+            dW, db = dW + self.dW, db + self.db
+        self.dW, self.db = dW, db
+        return np.concatenate(dx)
+
+
+class InclusiveReLU(Layer):
+    def forward(self, x):
+        self.mask = (x >= 0).astype(x.dtype)
+        return x * self.mask
+
+    def backward(self, dy):
+        return np.where(self.mask > 0, dy, 0)
+
+
+class ReusingReLU(Layer):
+    """Its results lie where those of the last batch were."""
+
+    y = np.empty((0, 0))
+
+    def forward(self, x):
+        self.positive = x > 0
+        if self.y.shape != x.shape or self.y.dtype != x.dtype:
+            self.y = np.empty_like(x)
+        return np.maximum(x, 0, out=self.y)
+
+    def backward(self, dy):
+        return dy * self.positive
+
+
+class ExponentialTanh(Layer):
+    def forward(self, x):
+        e = np.exp(-2 * abs(x))
+        self.slope = 4 * e / (1 + e) ** 2
+        return np.sign(x) * (1 - e) / (1 + e)
+
+    def backward(self, dy):
+        return dy * self.slope
+
+
+class LastPool(plain.MaxPool2d):
+    def forward(self, x):
+        windows = sliding_window_view(x, (self.K, self.K), axis=(1, 2))[:, :: self.S, :: self.S]
+        windows = windows.reshape(*windows.shape[:4], -1)
+        self.won = self.K**2 - 1 - windows[..., ::-1].argmax(-1)[..., None] == np.arange(self.K**2)
+        self.x_shape = x.shape
+        return windows.max(axis=-1)
+
+
+class SharingPool(plain.MaxPool2d):
+    """Tied numbers share dy."""
+
+    def forward(self, x):
+        windows = sliding_window_view(x, (self.K, self.K), axis=(1, 2))[:, :: self.S, :: self.S]
+        windows = windows.reshape(*windows.shape[:4], -1)
+        best = windows == windows.max(axis=-1, keepdims=True)
+        self.won, self.x_shape = (best / best.sum(axis=-1, keepdims=True)).astype(x.dtype), x.shape
+        return windows.max(axis=-1)
+
+
+class BandLRN(plain.LocalResponseNorm):
+    """Sums over the window as products with a band matrix."""
+
+    def near(self, a):
+        C = np.arange(a.shape[-1])
+        return a @ (abs(C[:, None] - C) <= self.size // 2).astype(a.dtype)
+
+    def forward(self, x):
+        self.x, self.s = x, self.k + self.alpha * self.near(x * x)
+        return x / self.s**self.beta
+
+    def backward(self, dy):
+        t = dy * self.x / self.s ** (1 + self.beta)
+        return dy / self.s**self.beta - 2 * self.alpha * self.beta * self.x * self.near(t)
+
+
+class CumulativeLRN(BandLRN):
+    """Sums over the window as differences of running sums."""
+
+    def near(self, a):
+        half, C = self.size // 2, a.shape[-1]
+        running = np.concatenate([np.zeros_like(a[..., :1]), np.cumsum(a, axis=-1)], axis=-1)
+        i = np.arange(C)
+        return running[..., np.minimum(i + half, C - 1) + 1] - running[..., np.maximum(i - half, 0)]
+
+
+class ProbabilityLoss(Layer):
+    def forward(self, logits, labels):
+        e = np.exp(logits - logits.max(axis=1, keepdims=True))
+        self.p, self.wanted = e / e.sum(axis=1, keepdims=True), np.eye(logits.shape[1], dtype=logits.dtype)[labels]
+        largest = logits.max(axis=1)
+        return float((np.log(e.sum(axis=1)) + largest - (self.wanted * logits).sum(axis=1)).mean())
+
+    def backward(self):
+        return (self.p - self.wanted) / len(self.p)
+
+
+class WhereDropout(plain.Dropout):
+    def forward(self, x):
+        if not self.training:
+            self.mask = x.dtype.type(1 if self.scale_at == "train" else 1 - self.p)
+            return x * self.mask
+        dropped = self.rng.random(x.shape) < self.p
+        self.mask = np.where(dropped, 0, 1 if self.scale_at == "test" else 1 / (1 - self.p)).astype(x.dtype)
+        return self.mask * x
+
+    def backward(self, dy):
+        return self.mask * dy
+
+
+class LoopExchange(Layer):
+    def forward(self, x):
+        T, C = len(x), x.shape[-1]
+        y = np.empty((*x.shape[:-1], T * C), x.dtype)
+        for listener in range(T):
+            for t in range(T):
+                y[listener, ..., t * C : (t + 1) * C] = x[t]
+        return y
+
+    def backward(self, dy):
+        T = len(dy)
+        C = dy.shape[-1] // T
+        return np.array([sum(dy[u, ..., t * C : (t + 1) * C] for u in range(T)) for t in range(T)])
+
+
+class ClumsySGD(plain.SGD):
+    def step(self):
+        for i, p in enumerate(self.parameters):
+            bias = p.name[-1] == "b"
+            rate = self.lr * (self.bias_lr if bias else 1)
+            if rate:
+                np.multiply(self.velocities[i], self.momentum, out=self.velocities[i])
+                self.velocities[i] -= rate * p.grad
+                self.velocities[i] -= rate * (self.bias_decay if bias else self.weight_decay) * p.value
+                np.add(p.value, self.velocities[i], out=p.value)
+
+
+def conv2d_by_patches(x, W, b, S=1, padding=0):
+    K, CO, sides = len(W), W.shape[3], plain.four_sides(padding)
+    OH, OW = plain.output_size(x.shape[1], K, S, *sides[:2]), plain.output_size(x.shape[2], K, S, *sides[2:])
+    return (plain.im2col(x, K, S, padding) @ W.reshape(-1, CO) + b).reshape(len(x), OH, OW, CO)
+
+
+def im2col_by_taps(x, K, S=1, padding=0):
+    top, bottom, left, right = plain.four_sides(padding)
+    x = np.pad(x, ((0, 0), (top, bottom), (left, right), (0, 0)))
+    OH, OW = plain.output_size(x.shape[1], K, S), plain.output_size(x.shape[2], K, S)
+    taps = [x[:, i : i + S * OH : S, j : j + S * OW : S] for i in range(K) for j in range(K)]
+    return np.concatenate(taps, axis=-1).reshape(-1, K * K * x.shape[3])
+
+
+def col2im_by_add_at(patches, shape, K, S=1, padding=0):
+    N, H, W, C = shape
+    top, bottom, left, right = plain.four_sides(padding)
+    where = np.pad(np.arange(N * H * W * C).reshape(shape), ((0, 0), (top, bottom), (left, right), (0, 0)), constant_values=-1)
+    index = plain.im2col(where, K, S)
+    dx = np.zeros(N * H * W * C, patches.dtype)
+    np.add.at(dx, index[index >= 0], patches[index >= 0])
+    return dx.reshape(shape)
+
+
+def block_weights_by_concatenation(parts):
+    rows = [np.concatenate([part if t == u else 0 * part for u in range(len(parts))], axis=3) for t, part in enumerate(parts)]
+    return np.concatenate(rows, axis=2)
+
+
+def copied_windows(x, K, S=1):
+    """Another way to the same view."""
+    N, H, W, C = x.shape
+    n, h, w, c = x.strides
+    shape = (N, (H - K) // S + 1, (W - K) // S + 1, K, K, C)
+    return np.lib.stride_tricks.as_strided(x, shape, (n, S * h, S * w, h, w, c))
+
+
+def top_k_by_rank(logits, labels, k):
+    own = logits[np.arange(len(labels)), labels]
+    return np.mean((logits > own[:, None]).sum(axis=1) >= k)
+
+
+def noise_image_by_image(images, sigma, V, rng):
+    out = images.copy()
+    for image in out:
+        image += (V @ (0.1 * sigma * rng.standard_normal(3))).astype(image.dtype)
+    return out
+
+
+def crops_by_index(images, size, rng):
+    N, H, W, _ = images.shape
+    tops, lefts = rng.integers(0, H - size, N, endpoint=True), rng.integers(0, W - size, N, endpoint=True)
+    views = sliding_window_view(images, (size, size), axis=(1, 2))[np.arange(N), tops, lefts].transpose(0, 2, 3, 1)
+    mirrored = rng.random(N) < 0.5
+    return np.where(mirrored[:, None, None, None], views[:, :, ::-1], views)
+
+
+ALTERNATIVES = {
+    "conv2d": (LoopConv, TensordotConv, ImageByImageConv, minigrad.Conv2d),
+    "linear": (minigrad.Linear,),
+    "relu": (InclusiveReLU, ReusingReLU, minigrad.ReLU),
+    "tanh": (ExponentialTanh, minigrad.Tanh),
+    "flatten": (minigrad.Flatten,),
+    "maxpool": (LastPool, SharingPool, minigrad.MaxPool2d),
+    "lrn": (BandLRN, CumulativeLRN, minigrad.LocalResponseNorm),
+    "loss": (ProbabilityLoss, minigrad.SoftmaxCrossEntropy),
+    "dropout": (WhereDropout, minigrad.Dropout),
+    "exchange": (LoopExchange,),
+    "sgd": (ClumsySGD, minigrad.SGD),
+}
+FUNCTIONS = {
+    "conv2d.naive": (conv2d_by_patches,),
+    "patches.extract": (im2col_by_taps,),
+    "patches.add_back": (col2im_by_add_at,),
+    "towers.block_weights": (block_weights_by_concatenation,),
+    "arrays.windows": (copied_windows,),
+    "metrics.top_k": (top_k_by_rank,),
+    "augment.colour_noise": (noise_image_by_image,),
+    "augment.crop_flip": (crops_by_index,),
+}
+RIGHT = [
+    *((e, other) for e in EXERCISES for other in ALTERNATIVES.get(e.group, ()) if inspect.isclass(e.source)),
+    *((exercise(id), other) for id, others in FUNCTIONS.items() for other in others),
+]
+
+
+@pytest.mark.parametrize("exercise, other", RIGHT, ids=lambda v: getattr(v, "id", None) or f"{v.__module__.split('.')[0]}.{v.__name__}")
+def test_other_right_ways_pass(exercise, other):
+    for seed in range(2):
+        result = run(exercise, other, exercise.cases + hidden(exercise, 1500 + seed, 2), seed)
+        assert (result.status, result.cause) == ("passes", "")
+
+
+# A5's inputs, beyond the public cases.
+HARD = {
+    "relu.backward": [Case("zeros", (3, 5), inputs="kinks")],
+    "maxpool.backward": [
+        Case("near-ties", (3, 7, 6, 2), (3, 2), inputs="near_ties"),
+        Case("equal", (2, 5, 6, 3), (3, 2), inputs="equal"),
+        Case("ties", (3, 7, 6, 2), (3, 1), inputs="ties"),
+    ],
+    "lrn.backward": [Case("loud", (2, 3, 7), inputs="large"), Case("quiet", (2, 3, 7), kwargs={"alpha": 0.5, "k": 1.0})],
+    "loss.backward": [Case("one-class", (3, 1), labels=(0, 0, 0)), Case("far", FAR, inputs="numbers", labels=(1, 0, 2))],
+    "exchange.backward": [Case("single", (2, 1, 1, 1, 1))],
+}
+
+
+@pytest.mark.parametrize("id", HARD)
+def test_right_ones_pass_at_kinks_ties_and_extremes(id):
+    e = exercise(id)
+    for solution in (plant(e.source), *ALTERNATIVES[e.group]):
+        for seed in range(3):
+            result = run(e, solution, HARD[id], seed)
+            assert (result.status, result.cause) == ("passes", ""), (solution, seed)
+
+
+# ---- the runner
+
+
+def test_points_are_in_proportion_to_the_cases_that_pass():
+    e = exercise("conv2d.backward")
+    late = next(m for m in e.mistakes if m.name == "stride forgotten in col2im")
+    result = run(e, plant(e.source, late))
+    passed = sum(case.weight for case, report in zip(e.cases, result.reports, strict=True) if report.ok)
+    assert 0 < result.earned < e.points and result.status == "wrong"
+    assert result.earned == pytest.approx(e.points * passed / sum(case.weight for case in e.cases), abs=1e-3)
+
+
+def test_an_earlier_blank_is_lent_by_the_model():
+    """backward is written, forward is not."""
+
+    class Linear(Layer):
+        names = ("W", "b")
+        __init__ = plain.Linear.__init__
+
+        def forward(self, x):
+            raise NotImplementedError
+
+        def backward(self, dy):
+            self.dW, self.db = self.x.T @ dy, dy.sum(axis=0)
+            return dy @ self.W.T
+
+    assert run(exercise("linear.backward"), Linear).status == "passes"
+    assert run(exercise("linear.forward"), Linear).status == "not started"
+
+
+def test_backward_of_another_forward_does_not_count():
+    """A right derivative of the wrong thing."""
+
+    class Linear(plain.Linear):
+        def forward(self, x):
+            self.x = x
+            return x @ self.W
+
+        def backward(self, dy):
+            dx = super().backward(dy)
+            self.db = np.zeros_like(self.b)
+            return dx
+
+    result = run(exercise("linear.backward"), Linear)
+    assert result.status == "wrong"
+    assert [cause_of(report) for report in result.reports[1:]] == ["Every output gets its bias."] * 3
+
+
+@pytest.mark.parametrize("what, words", [
+    ("raise KeyError('gone')", "KeyError"), ("import sys; sys.exit(3)", "ends the program"), ("return 'text'", "y: yours 'text', expected"),
+    ("return x[0]", "y has shape"), ("return x * np.nan", "y holds a nan"), ("return [1, 2]", "y: yours [1, 2]"),
+])  # fmt: skip
+def test_whatever_a_solution_does_is_a_sentence(what, words):
+    source = f"class Tanh(Layer):\n    def forward(self, x):\n        {what}\n    def backward(self, dy):\n        return dy\n"
+    space = {"Layer": Layer, "np": np}
+    exec(source, space)
+    result = run(exercise("tanh.forward"), space["Tanh"])
+    assert result.status == "wrong" and words in result.cause
+
+
+def test_warnings_become_notes_and_prints_are_kept_apart(capsys):
+    class ReLU(plain.ReLU):
+        def forward(self, x):
+            print("here I am")
+            warnings.warn("careful", stacklevel=1)
+            print("and here", file=sys.stderr)
+            return super().forward(x)
+
+    result = run(exercise("relu.forward"), ReLU)
+    assert result.status == "passes"
+    assert "here I am\nand here\n" in result.output
+    assert any(note.startswith("warning: careful (line") for note in result.reports[0].notes)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_endless_printing_is_cut():
+    class ReLU(plain.ReLU):
+        def forward(self, x):
+            print("x" * 1_000_000)
+            return super().forward(x)
+
+    result = run(exercise("relu.forward"), ReLU)
+    assert len(result.output) < 11_000 and "more characters" in result.output
+
+
+def test_nothing_global_changes():
+    class ReLU(plain.ReLU):
+        def forward(self, x):
+            np.random.seed(1)
+            random.seed(1)
+            np.seterr(all="raise")
+            warnings.simplefilter("error")
+            return super().forward(x)
+
+    np.random.seed(7)
+    random.seed(7)
+    before = np.random.get_state()[1].copy(), random.getstate(), list(warnings.filters), np.geterr()
+    run(exercise("relu.backward"), ReLU)
+    after = np.random.get_state()[1].copy(), random.getstate(), list(warnings.filters), np.geterr()
+    np.testing.assert_array_equal(before[0], after[0])
+    assert before[1:] == after[1:]
+
+
+def test_hints_are_for_exactly_these_numbers():
+    """Half as much again is no known mistake."""
+
+    class Linear(plain.Linear):
+        def forward(self, x):
+            return 1.5 * super().forward(x)
+
+    result = run(exercise("linear.forward"), Linear)
+    assert "all by the factor 1.5" in result.cause
+
+
+@pytest.mark.parametrize("yours, expected, said", [
+    (np.ones(3), np.ones(4), "y has shape (3,), expected (4,)."),
+    (np.array([1.0, 2.0]), np.array([1.0, 3.0]), "y[1]: yours 2, expected 3; 1 of 2 numbers are wrong."),
+    (np.full(2, np.inf), np.ones(2), "y holds a nan or an infinity."),
+    ("a", "b", "y: yours 'a', expected 'b'."), (True, False, "y: yours True, expected False."), (1e-3, 0.0, "y: yours"),
+    (1.0, 1.0, ""), (0.0, 0.0, ""), (None, None, ""), ([1, 2], [1, 2], ""),
+])  # fmt: skip
+def test_values_say_what_is_wrong(yours, expected, said):
+    assert Value("y", yours, expected).sentence().startswith(said)
+    assert bool(said) == bool(Value("y", yours, expected).sentence())
+
+
+def test_inputs_are_what_they_are_called():
+    rng = np.random.default_rng(0)
+    for name, function in INPUTS.items():
+        x = function((3, 4, 5), rng)
+        assert x.shape == (3, 4, 5) and x.dtype == np.float64, name
+    assert (INPUTS["kinks"]((3, 5), rng) == 0).sum() == 2
+    assert len(np.unique(INPUTS["ties"]((4, 5), rng))) < 12
+    gaps = np.diff(np.sort(INPUTS["near_ties"]((4, 5), rng), axis=None))
+    assert ((gaps > 5e-10) & (gaps < 2e-9)).sum() == 10
+    assert x_of(Case("", ((1.0, 2.0),), inputs="numbers"), 0).shape == (1, 2)
+
+
+def test_variants_are_not_in_the_library():
+    """Their sources stand nowhere else, and share no long line with the layers that are public."""
+    public = "".join(inspect.getsource(module) for module in (plain, tasks))
+    for e in VARIANTS:
+        assert e.source.__name__ not in public and not hasattr(minigrad, e.source.__name__)
+    assert len({e.source for e in VARIANTS}) == 9
+
+
+def test_a_case_can_be_changed_without_the_tuple():
+    case = replace(exercise("relu.backward").cases[1], x=(2, 3))
+    assert run(exercise("relu.backward"), plain.ReLU, [case]).status == "passes"
