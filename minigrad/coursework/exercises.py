@@ -291,7 +291,7 @@ LOSS_WORKED = {
     "kind": "worked",
 }
 
-FAR = ((1e4, -1e4, 30.0, 5e3), (-2e3, 0.0, 7e3, -50.0), (-1e4, 4.0, -4.0, 2.5))  # of every row the label is not the largest
+FAR = ((1e4, -1e4, 30.0, 5e3), (-2e3, 0.0, 7e3, -50.0), (-1e4, 4.0, -4.0, 2.5))  # labels 1, 0, 2 are largest neither so nor mirrored
 
 IMAGENET_COLOURS = (  # paper §4.1; standard deviations in grey levels, components as columns
     (121.7801, 37.0939, 19.7208),
@@ -446,7 +446,7 @@ EXERCISES = (
             Case("worked", **LOSS_WORKED, expected={"y": float(np.log(2) + np.log(4 / 3)) / 2, "dx": ((-0.25, 0.25), (0.125, -0.125))}),
             Case("three-images", (3, 7), labels=(4, 0, 6), weight=2),
             Case("one-image", (1, 5), labels=(2,)),
-            Case("large", FAR, inputs="numbers", labels=(3, 1, 0)),
+            Case("large", FAR, inputs="numbers", labels=(1, 0, 2)),
         ),
         any_loss("gradients"), m.LOSS_BACKWARD, 3, 15, "notebook 02", m.LOSS_FORWARD, ("minigrad.SoftmaxCrossEntropy",),
     ),

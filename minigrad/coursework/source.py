@@ -29,6 +29,7 @@ class Mistake:
 # ---- what belongs to a source
 
 
+@cache
 def text_of(source):
     """The text of a class or function, as it was written."""
     return textwrap.dedent(inspect.getsource(source))
