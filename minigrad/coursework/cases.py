@@ -14,7 +14,6 @@ class Case:
     """kind     "worked"     numbers that can be verified on paper: given, dy -> expected
              "forward"    what comes out, compared with the model's, for two batches, float32 and other memory layouts
              "gradients"  the gradient checker, after a look at what forward gives
-             "contract"   the checker's rules without the values
              "property"   a function of minigrad.coursework.properties
     x        the shape of the input, drawn as `inputs` says; or, for inputs "numbers" and "as is", the input itself
     args     of the constructor; of a function, what follows x. `Array`s are drawn

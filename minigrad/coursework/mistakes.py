@@ -286,6 +286,12 @@ FLATTEN_BACKWARD = (
     ),
     Mistake("dy as it is", "dy.reshape(self.x_shape)", "dy.copy()", "dx has the shape of x."),
     Mistake(
+        "memory order in backward",
+        "dy.reshape(self.x_shape)",
+        'dy.reshape(self.x_shape, order="A")',
+        '`order="A"` depends on how dy lies in memory.',
+    ),
+    Mistake(
         "shape of the first batch",
         "self.x_shape = x.shape",
         'self.x_shape = self.__dict__.setdefault("old", x.shape)',

@@ -107,7 +107,7 @@ def judge(exercise, solution, case, seed, notes):
     """The report of one case."""
     start, said = time.perf_counter(), len(notes)
     try:
-        if case.kind in ("gradients", "contract"):
+        if case.kind == "gradients":
             report = by_gradients(exercise, solution, case, seed)
         else:
             report = by_values(exercise, solution, case, seed)
@@ -166,7 +166,7 @@ def hint(exercise, mine, case, seed, only):
 
 def by_gradients(exercise, solution, case, seed):
     """What forward gives, then the gradient checker."""
-    if not exercise.random and case.kind == "gradients":
+    if not exercise.random:
         report = by_values(exercise, solution, case, seed, only="y")
         if not report.ok:
             return report
@@ -180,7 +180,6 @@ def by_gradients(exercise, solution, case, seed):
         x_of(case, seed),
         *labels_of(case),
         seed=seed,
-        checks=("contract", "dtype", "layout") if case.kind == "contract" else ("values", "contract", "dtype", "layout"),
         suspects=suspects,
         budget=case.budget,
         title=title(exercise, case),
