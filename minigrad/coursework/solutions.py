@@ -105,15 +105,15 @@ def import_file(path):
     return module
 
 
-def from_notebook(path, names):
+def from_notebook(file, content, names):
     """Of a notebook's code cells the imports and the definitions of these names and of what stands beside them: the text of a module.
 
     What a cell does else, `check` or plots, is left out; the last definition of a name counts. Raises Broken."""
     try:
-        cells = json.loads(Path(path).read_text(encoding="utf-8-sig"))["cells"]
+        cells = json.loads(content.decode("utf-8-sig"))["cells"]
         sources = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
     except (ValueError, KeyError, TypeError, UnicodeDecodeError):
-        raise Broken(f"{Path(path).name} is not a notebook") from None
+        raise Broken(f"{file} is not a notebook") from None
     imports, kept = [], {}
     for source in sources:
         lines = [line for line in source.splitlines() if not line.lstrip().startswith(("%", "!"))]
@@ -121,7 +121,7 @@ def from_notebook(path, names):
             nodes = ast.parse("\n".join(lines)).body
         except SyntaxError as error:
             if any(f"class {name}" in source or f"def {name}" in source for name in names):
-                raise Broken(f"{Path(path).name}, in the cell of {names[0]}, line {error.lineno}: {error.msg}") from None
+                raise Broken(f"{file}, in the cell of {names[0]}, line {error.lineno}: {error.msg}") from None
             continue
         for node in nodes:
             text = "\n".join(lines[min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", ()))]) - 1 : node.end_lineno])
