@@ -16,7 +16,7 @@ from right_ways import ALTERNATIVES, FUNCTIONS
 
 from minigrad.coursework import CheckFailed, __main__, check, child, grade
 from minigrad.coursework.solutions import load, parts_of
-from minigrad.coursework.source import file_text
+from minigrad.coursework.source import file_text, helpers, text_of
 from minigrad.coursework.variants import ALL
 from minigrad.device import CPU
 
@@ -57,6 +57,15 @@ def alternative(members, number):
     return text
 
 
+def planted(parts, mistake):
+    """The model's file with a mistake. If it lies in a helper that the file imports, the file gets its own."""
+    text = file_text("", parts, "solution")
+    if mistake.old not in text:
+        text += "".join(f"\n\n{text_of(helper)}" for helper in dict.fromkeys(h for source, _ in parts for h in helpers(source)))
+    assert mistake.old in text
+    return IMPORTS + text.replace(mistake.old, mistake.new)
+
+
 def files(kind, number):
     """group -> the text of a file."""
     found = {}
@@ -65,7 +74,7 @@ def files(kind, number):
         if kind == "alternative":
             found[group] = alternative(members, number)
         elif kind == "mistake":
-            found[group] = file_text("", parts, "solution", mistakes[number][1]) if number < len(mistakes) else None
+            found[group] = planted(parts, mistakes[number][1]) if number < len(mistakes) else None
         else:
             found[group] = file_text("", parts, kind)
     return {group: text for group, text in found.items() if text}
