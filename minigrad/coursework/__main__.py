@@ -5,10 +5,7 @@ import os
 import shlex
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
-
-import numpy as np
 
 from minigrad.coursework.exercises import EXERCISES, find
 from minigrad.coursework.solutions import NoSuchPlace, apart, attempt, heading, load, parts_of, path_in, verdict
@@ -233,8 +230,8 @@ def debug(tried, options):
     """The first case that does not pass, again, in the debugger: it stops where the student's function begins."""
     import pdb
 
-    from minigrad.coursework.cases import build, labels_of, moded, values, x_of
-    from minigrad.coursework.runner import completed
+    from minigrad.coursework.cases import build, moded, values
+    from minigrad.coursework.runner import completed, rehearse
     from minigrad.coursework.source import plant
 
     for exercise, cases in tried:
@@ -256,11 +253,9 @@ def debug(tried, options):
         else:
             solution = stopping(solution)
         if case.kind == "gradients":
-            layer = moded(build(solution, case, options.seed), case, options.seed)
-            y = layer.forward(x_of(case, options.seed), *labels_of(case))
-            layer.backward(*([] if isinstance(y, float) else [np.random.default_rng(options.seed).standard_normal(y.shape)]))
+            rehearse(moded(build(solution, case, options.seed), case, options.seed), case, options.seed)
         else:
-            list(values(solution, plant(exercise.source), replace(case), options.seed))
+            list(values(solution, plant(exercise.source), case, options.seed))
         return 1
     say("All cases pass: there is nothing to stop at.")
     return 0

@@ -11,6 +11,7 @@ import sys
 import time
 from pathlib import Path
 
+from minigrad.coursework.cases import settings
 from minigrad.coursework.runner import Result, cause_of, quiet, raised, run, title
 from minigrad.coursework.source import file_text, plant
 from minigrad.gradcheck import Finding, Report
@@ -41,7 +42,8 @@ def heading(exercises, impl="student"):
     """The docstring of a file of blanks."""
     lines = [f"{exercises[0].group}: write what is blank.", ""]
     lines += [f"{e.id:22} {e.title} ({e.minutes} minutes; {e.reading})".replace("\\", "") for e in exercises]
-    lines += ["", f"Check it with   python -m minigrad.coursework check {exercises[0].group} --impl {impl}"]
+    place = "" if impl == "student" else f" --impl {impl}"
+    lines += ["", f"Check it with   python -m minigrad.coursework check {exercises[0].group}{place}"]
     return "\n".join(lines)
 
 
@@ -168,10 +170,9 @@ def verdict(exercise, result, cases, again=""):
         row = {"name": case.name, "kind": case.kind, "weight": case.weight, "status": status_of(report), "cause": cause}
         # What may be said of a hidden case: a known mistake's hint or a rule of the contract, but no numbers.
         row["hint"] = cause if cause in hints or any(f.check != "values" and f.sentence == cause for f in report.findings) else ""
-        texts = {"message": report.text(again=command), "plain": report.text(again=command, plain=True)}
-        if not command or case.name.startswith("hidden-"):  # nobody can repeat it
-            texts = {key: text.partition("\n  again:")[0] for key, text in texts.items()}
-        rows.append(row | texts)
+        if case.name.startswith("hidden-"):  # nobody can repeat it
+            command = None
+        rows.append(row | {name: message(exercise, case, report, command, name == "plain") for name in ("message", "plain")})
     return {
         "exercise": result.exercise,
         "status": result.status,
@@ -181,6 +182,16 @@ def verdict(exercise, result, cases, again=""):
         "cases": rows,
         "output": result.output,
     }
+
+
+def message(exercise, case, report, again=None, plain=False):
+    """What is said of a case: the checker's message, with the case's settings. again: the command that repeats it, if there is one."""
+    head, *lines = report.text(again=again, plain=plain).splitlines()
+    if not again:
+        lines = [line for line in lines if not line.startswith("  again:")]
+    if report.status in ("failed", "error") and case.kind != "property":
+        lines = [f"  {settings(exercise.source, case)}", *lines][-24:]
+    return "\n".join([head, *lines])
 
 
 def status_of(report):
