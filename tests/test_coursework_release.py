@@ -11,10 +11,12 @@ import zipfile
 import pytest
 
 from minigrad.coursework import __main__, child, plain
+from minigrad.coursework.exercises import EXERCISES
 from minigrad.coursework.homework import HomeworkError, read_homework
-from minigrad.coursework.release import prove, release
+from minigrad.coursework.release import ROOT, prove, release
 from minigrad.coursework.solutions import load
 from minigrad.coursework.source import BEGIN, END, text_of
+from minigrad.coursework.variants import ALL, VARIANTS
 
 SAMPLES = {
     "layers": "title = Layers\nseed = 20121203\n[exercises]\nlinear.backward = 2.5\nrelu.forward = 1\nrelu.backward = 2\nloss.forward = 2",
@@ -48,6 +50,16 @@ def cells_of(file):
 
 def text(cell):
     return "".join(cell["source"])
+
+
+def test_the_teachers_page_is_true(tmp_path):
+    page = (ROOT / "COURSEWORK.md").read_text(encoding="utf-8")
+    (tmp_path / "homework.ini").write_text(page.partition("```ini\n")[2].partition("```")[0])
+    assert list(read_homework(tmp_path / "homework.ini").points) == ["linear.backward", "relu.backward", "avgpool.backward"]
+    groups = {exercise.group for exercise in EXERCISES}
+    assert f"{len(EXERCISES)} exercises in {len(groups)} groups" in page and f"and {len(VARIANTS)} variants" in page
+    assert f"for {sum(bool(mistake.hint) for e in ALL for mistake in e.mistakes)} known mistakes" in page
+    assert all(f"`{e.group}`" in page for e in VARIANTS)
 
 
 # ---- the proof
