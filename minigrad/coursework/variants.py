@@ -285,11 +285,10 @@ DILATED_FORWARD = (
 )
 DILATED_BACKWARD = (
     Mistake("= for +=", _DX, _DX.replace("+=", "="), "A pixel is read by several taps: add."),
-    Mistake(
-        "kernel flipped in backward", _DX, _DX.replace("W[i, j]", "W[-1 - i, -1 - j]"), "dx gets back W[i, j]·dy where tap (i, j) read."
-    ),
+    Mistake("kernel flipped in backward", _DX, _DX.replace("W[i, j]", "W[-1 - i, -1 - j]"),
+            "dx gets back W[i, j]·dy where tap (i, j) read."),
     Mistake("dW averaged", "self.dW, self.db = dW,", "self.dW, self.db = dW / len(dy),", "Layers sum; only the loss divides by N."),
-)
+)  # fmt: skip
 _BACK = "np.add.at(dx, (slice(None), r[:, None], q), dy @ self.W[i, j].T)"
 CIRCULAR_FORWARD = (
     Mistake("shifted", "(np.arange(OH) * self.S + i - self.P) % H, (np.arange(OW) * self.S + j - self.P) % W\n                y",
@@ -330,13 +329,11 @@ CHANNEL_FORWARD = (
     Mistake("not scaled", "/ x.dtype.type(1 - self.p)", "/ x.dtype.type(1)", "What is kept is divided by 1 − p."),
 )  # fmt: skip
 CHANNEL_BACKWARD = (
-    Mistake(
-        "not scaled in backward", "return dy * self.mask", "return dy * (self.mask > 0)", "forward divided by 1 − p; so must backward."
-    ),
-    Mistake(
-        "passes everything", "return dy * self.mask", "return dy.copy()", "What was silent in forward gets no gradient: dx = dy · mask."
-    ),
-)
+    Mistake("not scaled in backward", "return dy * self.mask", "return dy * (self.mask > 0)",
+            "forward divided by 1 − p; so must backward."),
+    Mistake("passes everything", "return dy * self.mask", "return dy.copy()",
+            "What was silent in forward gets no gradient: dx = dy · mask."),
+)  # fmt: skip
 _AHEAD = "p.value[...] += self.momentum * v - downhill"
 NESTEROV_STEP = (
     Mistake("no look ahead", _AHEAD, "p.value[...] += v", "That is the plain rule: w moves by momentum · v − lr · g, with the new v."),
