@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from minigrad.coursework.exercises import EXERCISES, find
+from minigrad.coursework.homework import HomeworkError
 from minigrad.coursework.solutions import NoSuchPlace, apart, attempt, heading, load, parts_of, path_in, verdict
 from minigrad.coursework.source import file_text
 from minigrad.coursework.variants import ALL
@@ -265,26 +266,16 @@ def debug(tried, options):
 
 
 def release_command(options):
-    from minigrad.coursework.homework import HomeworkError
     from minigrad.coursework.release import release
 
-    try:
-        for line in release(options.homework, options.out, options.forms):
-            say(line)
-    except HomeworkError as error:
-        raise UsageError(str(error)) from None
+    say("\n".join(release(options.homework, options.out, options.forms)))
     return 0
 
 
 def grade_command(options):
     from minigrad.coursework.grade import grade
-    from minigrad.coursework.homework import HomeworkError
 
-    try:
-        for line in grade(options):
-            say(line)
-    except HomeworkError as error:
-        raise UsageError(str(error)) from None
+    say("\n".join(grade(options)))
     return 0
 
 
@@ -292,7 +283,7 @@ def main(argv=None):
     try:
         options = command_line().parse_args(argv)
         return options.run(options)
-    except UsageError as error:
+    except (UsageError, HomeworkError) as error:
         print(f"python -m minigrad.coursework: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

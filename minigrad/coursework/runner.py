@@ -56,10 +56,6 @@ def cause_of(report):
     return report.cause or next((finding.sentence for finding in report.findings), "")
 
 
-def again(exercise, case, seed):
-    return f"python -m minigrad.coursework check {exercise.id} --case {case.name} --seed {seed} --pdb"
-
-
 def run(exercise, solution, cases=None, seed=0):
     """Try a solution, a class or function, with cases, by default the public ones -> Result. Prints nothing and raises nothing that the
     solution does. None is a solution that is not there."""

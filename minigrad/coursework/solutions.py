@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from minigrad.coursework.cases import settings
@@ -149,7 +150,7 @@ def attempt(place, exercise, cases=None, seed=0):
     if broken:
         return failed(exercise, cases, seed, broken, printed.getvalue())
     result = run(exercise, solution, cases, seed)
-    return Result(**{**vars(result), "output": printed.getvalue() + result.output})
+    return replace(result, output=printed.getvalue() + result.output)
 
 
 def failed(exercise, cases, seed, sentence, output=""):
@@ -173,15 +174,8 @@ def verdict(exercise, result, cases, again=""):
         if case.name.startswith("hidden-"):  # nobody can repeat it
             command = None
         rows.append(row | {name: message(exercise, case, report, command, name == "plain") for name in ("message", "plain")})
-    return {
-        "exercise": result.exercise,
-        "status": result.status,
-        "earned": result.earned,
-        "possible": result.possible,
-        "cause": result.cause,
-        "cases": rows,
-        "output": result.output,
-    }
+    plain = {name: getattr(result, name) for name in ("exercise", "status", "earned", "possible", "cause", "output")}
+    return plain | {"cases": rows}
 
 
 def message(exercise, case, report, again=None, plain=False):
