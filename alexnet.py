@@ -365,7 +365,7 @@ def summary(net, out=None):
 # ---- the command line
 
 DEFAULTS = {  # of a training run, by variant
-    "small": {"epochs": 12, "batch_size": 64, "lr": 0.01, "weight_decay": 1e-3, "schedule": "linear", "init": "2012", "augment": False},
+    "small": {"epochs": 12, "batch_size": 64, "lr": 0.015, "weight_decay": 1e-3, "schedule": "linear", "init": "2012", "augment": False},
     "paper": {"epochs": 90, "batch_size": 128, "lr": 0.01, "schedule": "plateau", "init": "2012", "augment": True},
 }
 KEPT = (
@@ -450,7 +450,7 @@ def command_line():
     p.add_argument("--skip-bad", action="store_true", help="leave out images that cannot be decoded")
     p.add_argument("--epochs", type=WHOLE, help="how many passes over the images (default: 12 for small, else 90)")
     p.add_argument("--batch-size", type=WHOLE, help="images in a step (default: 64 for small, else 128)")
-    p.add_argument("--lr", type=RATE, help="learning rate (default: 0.01)")
+    p.add_argument("--lr", type=RATE, help="learning rate (default: 0.01; small: 0.015)")
     p.add_argument("--momentum", type=RATE, help="(default: 0.9)")
     p.add_argument("--weight-decay", type=RATE, help="(default: 0.001 for small, else 0.0005)")
     p.add_argument(

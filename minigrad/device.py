@@ -21,6 +21,12 @@ REUSED_FROM = 1 << 16  # bytes; smaller arrays are malloc's business
 BLOCK = 256  # neurons a task takes
 
 
+class Loan(weakref.ref):
+    """A weak reference to an array, which knows the memory below it. (weakref.finalize would do, at four times the cost.)"""
+
+    __slots__ = ("size", "block")
+
+
 class Memory:
     """Arrays whose memory, once nobody refers to it, serves the next array of the same size.
 
@@ -28,22 +34,29 @@ class Memory:
     pool does the same for the same reason."""
 
     def __init__(self):
-        self.free = defaultdict(list)
+        self.free, self.lent = defaultdict(list), {}
 
     def empty(self, shape, dtype):
         """An uninitialised array of that shape; aligned to cache lines."""
         size = math.prod(shape) * np.dtype(dtype).itemsize
         if size < REUSED_FROM:
             return np.empty(shape, dtype)
-        free = self.free[size]
         try:
-            block = free.pop()
+            block, start = self.free[size].pop()
         except IndexError:
+            # A bytearray, since views of views refer to the last array above something that is none: this one.
             block = bytearray(size + 64)
-        # A bytearray, since views of views refer to the last array above something that is none: this one.
-        array = np.ndarray(shape, dtype, block, -np.frombuffer(block, np.uint8).ctypes.data % 64)
-        weakref.finalize(array, free.append, block).atexit = False
+            start = -np.frombuffer(block, np.uint8).ctypes.data % 64
+        array = np.ndarray(shape, dtype, block, start)
+        loan = Loan(array, self.back)
+        loan.size, loan.block = size, (block, start)
+        self.lent[id(loan)] = loan  # nobody calls back a weak reference that is gone itself
         return array
+
+    def back(self, loan):
+        """The array is gone: its memory is free."""
+        del self.lent[id(loan)]
+        self.free[loan.size].append(loan.block)
 
     def trim(self):
         """Give unused memory back to the system."""
