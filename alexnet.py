@@ -7,9 +7,9 @@ import argparse
 import json
 import os
 import sys
+import warnings
 from bisect import bisect_left
 from contextlib import contextmanager
-import warnings
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
