@@ -16,8 +16,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import minigrad as mg
+from minigrad import gradcheck
 from minigrad.coursework.explain import hunt
-from minigrad.gradcheck import check_layer, kink_free, numerical_gradient
+from minigrad.gradcheck import check_layer, kink_free
 
 plt.style.use("minigrad.minigrad")
 FAST = os.environ.get("MINIGRAD_FAST") == "1"
@@ -101,7 +102,7 @@ plt.show()
 
 # %%
 A, dy, t = rng.standard_normal((4, 3)), rng.standard_normal(4), rng.standard_normal(3)
-found = numerical_gradient(lambda t: A @ t, t, dy)
+found = gradcheck.numerical_gradient(lambda t: A @ t, t, dy)
 print("by differences", found)
 print("Aᵀ dy         ", A.T @ dy)
 assert np.allclose(found, A.T @ dy, rtol=1e-9)
@@ -125,7 +126,7 @@ class Forgetful(mg.Layer):
 layer, x = Forgetful(), rng.standard_normal((3, 4))
 for name, dy in (("ones  ", np.ones((3, 4))), ("random", rng.standard_normal((3, 4)))):
     layer.forward(x)
-    error = np.abs(layer.backward(dy) - numerical_gradient(lambda x: Forgetful().forward(x), x, dy)).max()
+    error = np.abs(layer.backward(dy) - gradcheck.numerical_gradient(lambda x: Forgetful().forward(x), x, dy)).max()
     print(f"dy {name}: largest error {error:.1e}")
 
 # %% [markdown]

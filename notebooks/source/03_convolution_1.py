@@ -17,7 +17,7 @@ import numpy as np
 
 import minigrad as mg
 from minigrad import data
-from minigrad.coursework.plain import conv2d_naive, im2col
+from minigrad.coursework import plain
 from minigrad.gradcheck import check_layer
 
 plt.style.use("minigrad.minigrad")
@@ -52,7 +52,7 @@ axes[0, 0].axis("off")
 axes[1, 0].imshow(image[0, ..., 0], cmap="gray")
 axes[1, 0].set_title("the image")
 for k, (name, kernel) in enumerate(kernels.items(), start=1):
-    y = conv2d_naive(image, kernel[:, :, None, None], np.zeros(1))
+    y = plain.conv2d_naive(image, kernel[:, :, None, None], np.zeros(1))
     axes[0, k].imshow(kernel, cmap="PuOr", vmin=-0.5, vmax=0.5)
     axes[0, k].set_title(name)
     axes[1, k].imshow(y[0, ..., 0], cmap="PuOr", vmin=-1, vmax=1)
@@ -109,7 +109,7 @@ for H, K, S, before, after in ((28, 3, 1, 0, 0), (28, 3, 1, 1, 1), (28, 5, 2, 0,
 
 # %%
 tiny = np.arange(20.0).reshape(1, 4, 5, 1)
-rows = im2col(tiny, 2)
+rows = plain.im2col(tiny, 2)
 figure, axes = plt.subplots(1, 2, figsize=(9, 4.2), width_ratios=[1, 1])
 for axis, numbers, title in ((axes[0], tiny[0, ..., 0], "the image: 20 pixels"), (axes[1], rows, "im2col: 12 windows × 4 pixels")):
     axis.imshow(numbers, cmap="cividis", aspect="equal" if axis is axes[0] else 0.36)
@@ -166,13 +166,13 @@ def seconds(f, repeat=2 if FAST else 5):
 
 def matmul_conv(x, W):
     """Patches of the whole batch, one product."""
-    return (im2col(x, W.shape[0], 1, 2) @ W.reshape(-1, W.shape[3])).reshape(*x.shape[:3], W.shape[3])
+    return (plain.im2col(x, W.shape[0], 1, 2) @ W.reshape(-1, W.shape[3])).reshape(*x.shape[:3], W.shape[3])
 
 
 x = rng.standard_normal((4 if FAST else 16, 27, 27, 48)).astype(np.float32)  # conv2 of one of AlexNet's towers
 conv2 = mg.Conv2d(48, 128, 5, padding=2, std=0.05, rng=np.random.default_rng(SEED))
 times = {
-    "loops": seconds(lambda: conv2d_naive(x, conv2.W, conv2.b, 1, 2), 1),
+    "loops": seconds(lambda: plain.conv2d_naive(x, conv2.W, conv2.b, 1, 2), 1),
     "patches and a product": seconds(lambda: matmul_conv(x, conv2.W)),
     "mg.Conv2d, slab by slab": seconds(lambda: conv2.forward(x)),
 }
@@ -195,7 +195,7 @@ plt.show()
 # 1: forward against the loops, on odd shapes and one-sided padding
 layer = mg.Conv2d(2, 5, 3, stride=2, padding=(1, 0, 2, 1), rng=np.random.default_rng(1)).astype(np.float64)
 x = rng.standard_normal((3, 7, 6, 2))
-assert np.allclose(layer.forward(x), conv2d_naive(x, layer.W, layer.b, 2, (1, 0, 2, 1)), rtol=1e-12, atol=1e-12)
+assert np.allclose(layer.forward(x), plain.conv2d_naive(x, layer.W, layer.b, 2, (1, 0, 2, 1)), rtol=1e-12, atol=1e-12)
 
 # 2: the gradient check (backward is the next notebook's)
 report = check_layer(lambda: mg.Conv2d(2, 5, 3, stride=2, padding=(1, 0, 2, 1)), (3, 7, 6, 2))

@@ -16,12 +16,11 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import minigrad as mg
-from minigrad import data
+from minigrad import data, gradcheck
+from minigrad.coursework import plain
 from minigrad.coursework.exercises import find
-from minigrad.coursework.plain import Conv2d as PlainConv2d
-from minigrad.coursework.plain import block_weights, col2im, im2col
 from minigrad.coursework.source import plant
-from minigrad.gradcheck import check_layer, kink_free, numerical_gradient
+from minigrad.gradcheck import check_layer, kink_free
 
 plt.style.use("minigrad.minigrad")
 FAST = os.environ.get("MINIGRAD_FAST") == "1"
@@ -41,7 +40,7 @@ print(f"seed {SEED}")
 
 # %%
 x = rng.standard_normal((3, 7, 6, 2))
-P = im2col(x, 3)
+P = plain.im2col(x, 3)
 W, dY = rng.standard_normal((3 * 3 * 2, 5)), rng.standard_normal((len(P), 5))
 for name, array in (("P", P), ("dW", P.T @ dY), ("db", dY.sum(axis=0)), ("dP", dY @ W.T)):
     print(f"{name:3s}", array.shape)
@@ -63,7 +62,7 @@ for axis, (K, S, title) in zip(
     axes, ((3, 1, "K = 3, stride 1"), (3, 2, "K = 3, stride 2: they overlap"), (2, 3, "K = 2, stride 3: gaps")), strict=True
 ):
     shape = (1, 8, 8, 1)
-    count = col2im(np.ones_like(im2col(np.ones(shape), K, S)), shape, K, S)[0, ..., 0]
+    count = plain.col2im(np.ones_like(plain.im2col(np.ones(shape), K, S)), shape, K, S)[0, ..., 0]
     axis.imshow(count, cmap="cividis", vmin=0, vmax=9)
     for i, j in np.ndindex(8, 8):
         axis.text(j, i, f"{count[i, j]:.0f}", ha="center", va="center", fontsize=8, color="white" if count[i, j] < 5 else "black")
@@ -94,21 +93,21 @@ plt.show()
 # random sizes, strides and paddings, for col2im and for one that writes `=` where it should add:
 
 # %%
-broken = plant(col2im, next(m for m in find(["patches.add_back"])[0].mistakes if "+=" in m.old and "=" in m.new))
+broken = plant(plain.col2im, next(m for m in find(["patches.add_back"])[0].mistakes if "+=" in m.old and "=" in m.new))
 
 
 def adjoint_error(back, rng):
     """|<Ax, p> - <x, back(p)>|, as a fraction of their size."""
     K, S, padding = int(rng.integers(1, 5)), int(rng.integers(1, 4)), int(rng.integers(0, 3))
     x = rng.standard_normal((2, int(rng.integers(5, 9)), int(rng.integers(5, 9)), 3))
-    Ax = im2col(x, K, S, padding)
+    Ax = plain.im2col(x, K, S, padding)
     p = rng.standard_normal(Ax.shape)
     return abs((Ax * p).sum() - (x * back(p, x.shape, K, S, padding)).sum()) / np.linalg.norm(Ax) / np.linalg.norm(p)
 
 
 draws = {
     name: [adjoint_error(back, np.random.default_rng(k)) for k in range(100)]
-    for name, back in (("adding", col2im), ("overwriting", broken))
+    for name, back in (("adding", plain.col2im), ("overwriting", broken))
 }
 figure, axis = plt.subplots(figsize=(7.5, 2.6))
 for k, (name, errors) in enumerate(draws.items()):
@@ -140,10 +139,10 @@ chosen = ("= for += in col2im", "stride forgotten in col2im", "kernel flipped in
 image = kink_free((1, 9, 9, 1), np.random.default_rng(SEED))
 figure, axes = plt.subplots(1, len(chosen), figsize=(9, 3))
 for axis, name in zip(axes, chosen, strict=True):
-    layer = plant(PlainConv2d, known[name])(1, 3, 3, 2, 0, std=1.0, rng=np.random.default_rng(1)).astype(np.float64)
+    layer = plant(plain.Conv2d, known[name])(1, 3, 3, 2, 0, std=1.0, rng=np.random.default_rng(1)).astype(np.float64)
     y = layer.forward(image)
     dy = np.random.default_rng(2).standard_normal(y.shape)
-    expected = numerical_gradient(layer.forward, image.copy(), dy)
+    expected = gradcheck.numerical_gradient(layer.forward, image.copy(), dy)
     layer.forward(image)
     error = np.abs(layer.backward(dy) - expected)[0, ..., 0] / np.abs(expected).max()
     picture = axis.imshow(error, cmap="cividis", vmin=0, vmax=1)
@@ -160,7 +159,7 @@ plt.show()
 
 # %%
 parts = [rng.standard_normal((1, 1, 6, 8)) for _ in range(2)]
-whole = block_weights(parts)
+whole = plain.block_weights(parts)
 figure, axis = plt.subplots(figsize=(5, 3.4))
 picture = axis.imshow(np.ma.masked_equal(whole[0, 0], 0), cmap="PuOr", vmin=-3, vmax=3)
 axis.set_facecolor("0.92")
@@ -188,7 +187,7 @@ for t, kernel in enumerate(kernels):
     tower.W[...] = kernel
     apart.append(tower.forward(x[..., 3 * t : 3 * t + 3]))
 one = mg.Conv2d(6, 8, 3, padding=1).astype(np.float64)
-one.W[...] = block_weights(kernels)
+one.W[...] = plain.block_weights(kernels)
 assert np.allclose(one.forward(x), np.concatenate(apart, axis=-1), rtol=1e-12, atol=1e-12)
 print("two towers side by side equal one with blocks, to the last digits")
 
@@ -204,13 +203,13 @@ print("two towers side by side equal one with blocks, to the last digits")
 # %%
 # 1 and 3: the library's against the plain version, forward and backward
 for arguments in ((4, 6, 3, 1, 1), (6, 4, 3, 1, 1), (3, 5, 5, 2, (1, 0, 2, 1)), (2, 3, 1, 1, 0)):
-    fast, plain = (make(*arguments, std=0.3, rng=np.random.default_rng(1)).astype(np.float64) for make in (mg.Conv2d, PlainConv2d))
+    fast, slow = (make(*arguments, std=0.3, rng=np.random.default_rng(1)).astype(np.float64) for make in (mg.Conv2d, plain.Conv2d))
     x = rng.standard_normal((3, 8, 9, arguments[0]))
     y = fast.forward(x)
-    assert np.allclose(y, plain.forward(x), rtol=1e-12, atol=1e-12)
+    assert np.allclose(y, slow.forward(x), rtol=1e-12, atol=1e-12)
     dy = rng.standard_normal(y.shape)
-    assert np.allclose(fast.backward(dy), plain.backward(dy), rtol=1e-10, atol=1e-10)
-    assert np.allclose(fast.dW, plain.dW) and np.allclose(fast.db, plain.db)
+    assert np.allclose(fast.backward(dy), slow.backward(dy), rtol=1e-10, atol=1e-10)
+    assert np.allclose(fast.dW, slow.dW) and np.allclose(fast.db, slow.db)
 
 # 2: the gradient check
 report = check_layer(lambda: mg.Conv2d(2, 5, 3, stride=2, padding=(1, 0, 2, 1)), (3, 7, 6, 2))
