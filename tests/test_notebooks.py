@@ -17,6 +17,10 @@ nbformat = pytest.importorskip("nbformat")
 for package in ("jupytext", "nbclient", "ipykernel"):
     pytest.importorskip(package)
 
+from minigrad.coursework import CheckFailed, check  # noqa: E402
+from minigrad.coursework.exercises import find  # noqa: E402
+from minigrad.coursework.source import plant  # noqa: E402
+
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = sorted((ROOT / "notebooks" / "source").glob("[0-9]*.py"))
 LARGEST = 300_000  # bytes of an output
@@ -105,3 +109,23 @@ def test_solved_edition(source, monkeypatch):
         assert len(picture) < LARGEST
         assert np.asarray(Image.open(io.BytesIO(base64.b64decode(picture))).convert("L")).std() > 5
     assert all(len(json.dumps(output)) < LARGEST for kind in ("stream", "execute_result") for output in outputs(notebook, kind))
+
+
+@each
+def test_links_lead_somewhere(source):
+    for target in re.findall(r"\]\(([^)#]+)\)", source.read_text(encoding="utf-8")):
+        assert target.startswith("https://") or (ROOT / "notebooks" / target).exists(), target
+
+
+@each
+def test_mistakes_are_answered_as_the_box_says(source):
+    """Whoever makes one of the mistakes in a "what goes wrong" box gets the sentence beside it."""
+    text = source.read_text(encoding="utf-8")
+    boxes = " ".join(re.findall(r'mistakes="([^"]*)"', text)).split()
+    assert set(boxes) <= set(" ".join(ids(source)).split())
+    for exercise in find(boxes) if boxes else ():
+        for mistake in exercise.mistakes:
+            if mistake.hint:
+                with pytest.raises(CheckFailed) as failed:
+                    check(exercise.id, plant(exercise.source, mistake))
+                assert mistake.hint in " ".join(str(failed.value).split()), f"{exercise.id}: {mistake.name}\n{failed.value}"
