@@ -141,6 +141,12 @@ def test_solved_edition(source, monkeypatch):
     assert all(len(json.dumps(output)) < LARGEST for kind in ("stream", "execute_result") for output in outputs(notebook, kind))
 
 
+@each
+def test_links_lead_somewhere(source):
+    for target in re.findall(r"\]\(([^)#]+)\)", source.read_text(encoding="utf-8")):
+        assert target.startswith("https://") or (ROOT / "notebooks" / target).exists(), target
+
+
 # ---- what goes wrong
 
 
