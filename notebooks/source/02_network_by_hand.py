@@ -137,7 +137,7 @@ print(f"loss {value:.3f}; the rows of dlogits add up to {np.abs(dlogits.sum(axis
 #
 # $$v \leftarrow 0.9\,v - \epsilon\,(g + \lambda w) \qquad w \leftarrow w + v$$
 #
-# That is `mg.SGD`; in [06](06_dropout_init_recipe.ipynb) you write it yourself. Now all parts are there. Three spirals of points in the plane, a
+# That is `mg.SGD`; in [06](06_training_recipe.ipynb) you write it yourself. Now all parts are there. Three spirals of points in the plane, a
 # network of two layers, and what it believes of every place in the plane.
 
 
