@@ -64,7 +64,7 @@ for dtype, colour in ((np.float64, "C0"), (np.float32, "C1")):
 axis.set(xlabel="step h", ylabel="relative error of the slope", title="A step too large, a step too small: sin at 1", ylim=(1e-13, 10))
 axis.axvline(np.finfo(np.float64).eps ** (1 / 3), color="0.6", linestyle="--", linewidth=1)
 axis.text(np.finfo(np.float64).eps ** (1 / 3) * 1.2, 2e-13, "ε^(1/3) = 6e-6", fontsize=8)
-axis.legend(fontsize=8, loc="upper left")
+axis.legend(fontsize=8, loc="lower right")
 plt.show()
 
 # %% [markdown]
@@ -208,7 +208,8 @@ axis.invert_yaxis()
 plt.show()
 
 # %% [markdown]
-# Between right and wrong lie five powers of ten. That gap is what float64 and the right h buy: no tolerance has to be guessed.
+# The axis is logarithmic: between the right tensors and the wrong one lies a gap of many powers of ten, with the tolerance in its middle. That gap
+# is what float64 and the right h buy: no tolerance has to be guessed.
 #
 # ## 5 · The hunt
 #

@@ -47,7 +47,7 @@ kernels = {
     "below − above": np.array([[-1, -2, -1], [0, 0, 0], [1, 2, 1]]) / 4,
     "mean": np.ones((3, 3)) / 9,
 }
-figure, axes = plt.subplots(2, 4, figsize=(9, 4.6), height_ratios=[1, 3])
+figure, axes = plt.subplots(2, 4, figsize=(9, 3.7), height_ratios=[1, 2.5])
 axes[0, 0].axis("off")
 axes[1, 0].imshow(image[0, ..., 0], cmap="gray")
 axes[1, 0].set_title("the image")
@@ -85,8 +85,8 @@ for H, K, S, before, after in ((28, 3, 1, 0, 0), (28, 3, 1, 1, 1), (28, 5, 2, 0,
 #
 # ## 3 · Loops
 #
-# The definition, as it stands: a number of y for each image, row, column and output channel. In Python three loops are enough, if the channels
-# go to NumPy.
+# The definition, as it stands: a number of y for each image, row, column and output channel. Four loops; the window itself, a small array, goes
+# to NumPy.
 #
 # ### Exercise
 #
@@ -125,7 +125,7 @@ axes[1].set_yticklabels([f"{r},{q}" for r in range(3) for q in range(4)], fontsi
 plt.show()
 
 # %% [markdown]
-# **Predict**: 20 pixels became 48 numbers. How often does pixel 7 appear, and how often pixel 0?
+# **Count**: 20 pixels became 48 numbers. How often does pixel 7 appear, and how often pixel 0? What is the rule? (The next notebook needs it.)
 #
 # The order within a row must be that of W: (i, j, c), since `W.reshape(K * K * C, CO)` runs through its first axes in that order.
 
@@ -133,6 +133,23 @@ plt.show()
 
 # %% [markdown] mistakes="patches.extract"
 # **What goes wrong**
+
+# %% [markdown]
+# ### Mend a bug
+#
+# This im2col was tested with grey pictures, and passed. Mend it.
+
+
+# %%
+def hasty_im2col(x, K):
+    """x (N, H, W, C) -> patches (N * OH * OW, K * K * C)."""
+    windows = np.lib.stride_tricks.sliding_window_view(x, (K, K), axis=(1, 2))
+    return windows.reshape(-1, K * K * x.shape[3])
+
+
+for C in (1, 3):
+    x = rng.standard_normal((2, 5, 4, C))
+    print(f"{C} channel{'s' * (C > 1)}: {'right' if np.array_equal(hasty_im2col(x, 3), plain.im2col(x, 3)) else 'WRONG'}")
 
 # %% [markdown]
 # ## 5 · One product
@@ -147,9 +164,16 @@ plt.show()
 # %% [markdown]
 # ## 6 · What it costs, what it gains
 #
-# The patch matrix holds every pixel up to K² times: for the second layer of AlexNet with a batch of 128 images and 48 channels that is
-# 25 times 18 MB. So the library never builds it whole on a CPU: it takes a **slab** of a few images, builds their patches while they are in the
-# processor's cache, multiplies, and forgets them (`minigrad/layers/base.py`).
+# The patch matrix holds every pixel up to K² times. For the second layer of AlexNet, 27×27 pixels of 48 channels in each tower, K = 5, and a batch
+# of 128 images:
+
+# %%
+floats = 128 * 27 * 27 * 48
+print(f"the images {4 * floats / 1e6:.0f} MB, their patches {4 * floats * 25 / 1e6:.0f} MB")
+
+# %% [markdown]
+# So the library never builds it whole on a CPU: it takes a **slab** of a few images, builds their patches while they are in the processor's cache,
+# multiplies, and forgets them (`minigrad/layers/base.py`).
 #
 # **Predict**: by which factor is the product faster than the loops? 2, 20, 200?
 

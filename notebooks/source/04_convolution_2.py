@@ -117,8 +117,8 @@ axis.legend(loc="center right", frameon=True)
 plt.show()
 
 # %% [markdown]
-# Some triangles lie at the bottom: where windows do not overlap (K ≤ S), overwriting is right. One lucky draw proves nothing; this is why
-# the checker has cases of every kind.
+# Half of the triangles lie at the bottom: where windows do not overlap (K ≤ S), overwriting is right. One lucky draw proves nothing; this is
+# why the checker has cases of every kind.
 #
 # ## 4 · Exercise: backward
 #
@@ -150,6 +150,29 @@ for axis, name in zip(axes, chosen, strict=True):
 axes[0].set_ylabel("row")
 figure.colorbar(picture, ax=axes, label="error of dx / largest dx", shrink=0.8)
 plt.show()
+
+# %% [markdown]
+# The first map shows where windows overlap: rows and columns 2, 4 and 6 of the picture, as in the count above. The second is wrong wherever a tap
+# was read from farther away than it was put back. The third is wrong nearly everywhere: the right numbers, at the wrong places.
+#
+# ### Mend a bug
+#
+# With stride 1 there is another way to dx: a convolution of dy with the kernel **turned by 180°**, its two channel axes exchanged. (Why? Pixel h met
+# tap i on the way to output h − i. So output r speaks to pixel h through tap h − r: the taps run backwards.) Here somebody turned it by less.
+
+
+# %%
+def dx_by_turning(dy, W):
+    """dx of a convolution with stride 1 and no padding. dy (N, OH, OW, CO), W (K, K, C, CO)."""
+    K = len(W)
+    turned = W[::-1].transpose(0, 1, 3, 2)  # (K, K, CO, C)
+    return plain.conv2d_naive(dy, turned, np.zeros(W.shape[2]), padding=K - 1)
+
+
+layer = plain.Conv2d(2, 5, 3, std=1.0, rng=np.random.default_rng(1)).astype(np.float64)
+dy = rng.standard_normal(layer.forward(rng.standard_normal((2, 6, 5, 2))).shape)
+error = np.abs(dx_by_turning(dy, layer.W) - layer.backward(dy)).max()
+print(f"largest difference {error:.1e}: {'right' if error < 1e-12 else 'WRONG'}")
 
 # %% [markdown]
 # ## 5 · Two towers are one network with zeros
