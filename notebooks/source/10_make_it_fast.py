@@ -117,7 +117,7 @@ for stage in net.towers.stages[:2]:
 
 x = np.logspace(-1.5, 3, 200)
 figure, axis = plt.subplots(figsize=(8, 4.4))
-axis.loglog(x, np.minimum(peak, bandwidth * x), color="0.3", label="the roof: no program is above")
+axis.loglog(x, np.minimum(peak, bandwidth * x), color="0.3", label="the roof, for numbers from memory")
 for kind, marker, colour in (("conv", "o", "C0"), ("norm", "s", "C1"), ("pool", "^", "C2"), ("relu", "D", "C3")):
     chosen = {name: point for name, point in points.items() if name.startswith(kind)}
     axis.plot(*zip(*chosen.values(), strict=True), marker, color=colour, label=kind)
