@@ -76,6 +76,28 @@ print(f"seed {SEED}")
 # **What goes wrong**
 
 # %% [markdown]
+# ### Mend a bug
+#
+# Somebody wanted to save memory, and every number that this ReLU returns is right. **Predict** what the checker has against it; then mend it
+# until the report begins with ✓.
+
+
+# %%
+class Thrifty(mg.Layer):
+    """y = max(x, 0)."""
+
+    def forward(self, x):
+        self.y = np.maximum(x, 0, out=x)
+        return self.y
+
+    def backward(self, dy):
+        dy *= self.y > 0
+        return dy
+
+
+print(check_layer(Thrifty, (3, 4), title="Thrifty"))
+
+# %% [markdown]
 # ## 4 · Softmax and cross-entropy
 #
 # The last layer gives a **logit** for each class, any number. Softmax makes probabilities of them, and the loss is minus the logarithm of the
