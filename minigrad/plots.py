@@ -387,7 +387,8 @@ def ablations(results, path):
     for row, (errors, mean) in enumerate(zip(results.values(), means, strict=True)):
         axes.plot([100 * error for error in errors], [row] * len(errors), "o", color=BLUE, markersize=5, alpha=0.6, markeredgewidth=0)
         axes.plot([mean, mean], [row - 0.3, row + 0.3], color=ORANGE, linewidth=2.2)
-        axes.annotate(f"{mean:.1f}", (mean, row - 0.32), ha="center", va="bottom", fontsize=8, color=ORANGE)
+        behind = {"facecolor": "white", "edgecolor": "none", "pad": 0.6}
+        axes.annotate(f"{mean:.1f}", (mean, row - 0.34), ha="center", va="bottom", fontsize=8, color=ORANGE, bbox=behind)
     axes.set_yticks(range(len(results)), list(results), fontsize=10)
     axes.set_ylim(len(results) - 0.5, -0.75)
     axes.set_xlabel("top-1 error in percent")
