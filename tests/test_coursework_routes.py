@@ -113,7 +113,7 @@ def in_a_cell(folder, groups, capsys):
 def by_pytest(folder, groups, capsys):
     command = ["-m", "pytest", "-q", "-p", "minigrad.coursework.suite", "-p", "no:cacheprovider", "--impl", ".", "--junitxml=junit.xml"]
     paths = {"PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path))}
-    subprocess.run([sys.executable, *command, *groups], cwd=folder, env=os.environ | paths, stdout=subprocess.DEVNULL, check=False)
+    done = subprocess.run([sys.executable, *command, *groups], cwd=folder, env=os.environ | paths, stdout=subprocess.DEVNULL)
     cases = {}
     for case in ElementTree.parse(folder / "junit.xml").iter("testcase"):
         status = next(p.get("value") for p in case.iter("property") if p.get("name") == "status")
@@ -123,6 +123,7 @@ def by_pytest(folder, groups, capsys):
     for id, rows in cases.items():
         statuses = {status for status, _ in rows}
         found[id] = statuses.pop() if len(statuses) == 1 else "wrong", next((said for _, said in rows if said), "")
+    assert done.returncode == (0 if {status for status, _ in found.values()} == {"passes"} else 1)
     return found
 
 
