@@ -1,5 +1,6 @@
 """The notebooks run: as scripts, as students get them, and solved. Needs the extra `notebooks`; takes minutes."""
 
+import ast
 import base64
 import importlib.util
 import io
@@ -105,6 +106,14 @@ def test_cells_have_ids_of_their_own_and_nothing_else(source):
     assert len(set(found)) == len(found) and all(re.fullmatch(r"[A-Za-z0-9_-]{1,64}", id) for id in found)
     assert all(cell["metadata"] == {} and not cell.get("outputs") for cell in notebook["cells"])
     assert 20 <= len(found) <= 60 and notebook["cells"][0]["source"][0].startswith("# ")
+
+
+@each
+def test_no_cell_uses_what_the_student_writes(source):
+    """A blank takes its name: what other cells use, they call by its module, `plain.im2col` or `mg.Conv2d`."""
+    theirs = {exercise.source.__name__ for id in ids(source) for exercise in find([id])}
+    names = {node.id for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))) if isinstance(node, ast.Name)}
+    assert not theirs & names
 
 
 @each

@@ -122,7 +122,7 @@ plt.show()
 print(f"{4 * steps[-1]} bytes apart, a number takes {times[-1] / times[0]:.0f} times as long as side by side")
 
 # %% [markdown]
-# Up to the dashed line several of our numbers come with one fetch. Beyond it every number costs a fetch of its own, and most of what is fetched
+# Left of the dashed line several of our numbers come with one fetch. From it on every number costs a fetch of its own, and most of what is fetched
 # is thrown away.
 
 # %% [markdown]

@@ -21,7 +21,7 @@ from IPython.display import Image, display
 import minigrad as mg
 from alexnet import AlexNet, up_to
 from minigrad import data, evaluation, plots, training
-from minigrad.coursework.tasks import colour_noise, crop_flip, top_k_error
+from minigrad.coursework import tasks
 
 plt.style.use("minigrad.minigrad")
 FAST = os.environ.get("MINIGRAD_FAST") == "1"
@@ -69,7 +69,7 @@ figure, axes = plt.subplots(1, 9, figsize=(9, 1.5))
 axes[0].imshow(boot[0, ..., 0], cmap="gray")
 axes[0].set_title("the picture", fontsize=8)
 for axis in axes[1:]:
-    axis.imshow(crop_flip(padded, 28, rng)[0, ..., 0], cmap="gray")
+    axis.imshow(tasks.crop_flip(padded, 28, rng)[0, ..., 0], cmap="gray")
 axes[1].set_title("and eight others", fontsize=8)
 for axis in axes:
     axis.axis("off")
@@ -95,7 +95,7 @@ SIGMA = np.array([121.7801, 37.0939, 19.7208])
 V = np.array([[-0.56351, -0.71258, 0.41796], [-0.57618, -0.02354, -0.81698], [-0.59200, 0.70120, 0.39731]])
 stripes = np.array([[230, 120, 60], [60, 160, 90], [70, 110, 200], [200, 200, 190]], np.float32).repeat(8, axis=0)
 picture = np.broadcast_to(stripes[None, :, None], (1, 32, 32, 3))
-shown = np.concatenate([picture, colour_noise(np.repeat(picture, 7, axis=0), 3 * SIGMA, V, rng)])
+shown = np.concatenate([picture, tasks.colour_noise(np.repeat(picture, 7, axis=0), 3 * SIGMA, V, rng)])
 figure, axes = plt.subplots(1, 8, figsize=(9, 1.5))
 for axis, image in zip(axes, shown, strict=True):
     axis.imshow(image.clip(0, 255).astype(np.uint8))
@@ -123,7 +123,7 @@ plt.show()
 # %%
 for classes in (10, 1000):
     logits, labels = rng.standard_normal((20_000, classes)), rng.integers(0, classes, 20_000)
-    print(f"{classes:4d} classes, guessing: top-1 {top_k_error(logits, labels, 1):.3f}, top-5 {top_k_error(logits, labels, 5):.3f}")
+    print(f"{classes:4d} classes, guessing: top-1 {tasks.top_k_error(logits, labels, 1):.3f}, top-5 {tasks.top_k_error(logits, labels, 5):.3f}")
 
 # %% [markdown]
 # ## 3 · Training
@@ -252,7 +252,7 @@ for n in range(6):
 # 2: the library's top-5 error against a loop
 logits, truth = rng.standard_normal((50, 10)), rng.integers(0, 10, 50)
 loop = np.mean([(row > row[label]).sum() >= 5 for row, label in zip(logits, truth, strict=True)])
-assert training.top_k_errors(logits, truth, 5)[1] / 50 == loop == top_k_error(logits, truth, 5)
+assert training.top_k_errors(logits, truth, 5)[1] / 50 == loop == tasks.top_k_error(logits, truth, 5)
 
 # 3: the same seed gives the same pictures
 assert all(np.array_equal(a, b) for (a, _), (b, _) in zip(learn.batches(2), learn.batches(2), strict=True))
