@@ -123,7 +123,9 @@ plt.show()
 # %%
 for classes in (10, 1000):
     logits, labels = rng.standard_normal((20_000, classes)), rng.integers(0, classes, 20_000)
-    print(f"{classes:4d} classes, guessing: top-1 {tasks.top_k_error(logits, labels, 1):.3f}, top-5 {tasks.top_k_error(logits, labels, 5):.3f}")
+    print(
+        f"{classes:4d} classes, guessing: top-1 {tasks.top_k_error(logits, labels, 1):.3f}, top-5 {tasks.top_k_error(logits, labels, 5):.3f}"
+    )
 
 # %% [markdown]
 # ## 3 · Training
