@@ -7,6 +7,9 @@ import argparse
 import json
 import os
 import sys
+import warnings
+from bisect import bisect_left
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -320,6 +323,70 @@ def macs_by_layer(net):
     return macs
 
 
+def gpu_memory(net, batch_size, training=True):
+    """About how many bytes a step takes on each of the network's GPUs, {number of the GPU: bytes}.
+
+    Counted are the parameters with their gradients and velocities; what the layers keep of a batch for backward; at the worst layer its
+    two gradients and, of a convolution, the patches; and the images of three batches, one in use and two on their way."""
+    needs, worst = {}, {}
+    shape = (batch_size, net.image_size, net.image_size, 3)
+
+    def size(shape):
+        return 4 * int(np.prod(shape, dtype=np.int64))
+
+    for device in net.towers.devices:
+        needs[device], worst[device] = size(shape) * (3 if device is net.device else 1), 0
+    for s, stage in enumerate(net.towers.stages):
+        inputs, width, seen = shape, 0, set()
+        for t, tower in enumerate(stage):
+            device, shape, kept = net.towers.device_of(t), inputs, {}
+            for i, layer in enumerate(tower.layers.values()):
+                x, shape = shape, layer.output_shape(shape)
+                patches = 0
+                if isinstance(layer, (Conv2d, Linear, LocalResponseNorm)):
+                    kept[i] = size(x)
+                elif isinstance(layer, ReLU):
+                    kept[i + 1] = size(shape)
+                elif isinstance(layer, MaxPool2d):
+                    needs[device] += size(shape) // 4
+                if isinstance(layer, Conv2d) and device.is_gpu:
+                    patches = min(device.workspace, size((batch_size, *shape[1:3], layer.columns)))
+                needs[device] += sum(size(p.value.shape) for p in layer.parameters()) * (3 if training else 1)
+                worst[device] = max(worst[device], size(x) + size(shape) + patches)
+            width += shape[-1]
+            if s == 0 or device in seen:
+                kept.pop(0, None)  # the images; or what another tower on this device keeps as well
+            needs[device] += sum(kept.values())
+            seen.add(device)
+        shape = (*shape[:-1], width)
+    gpus = [device for device in needs if device.is_gpu]
+    return {gpu.index: sum(needs[d] + worst[d] for d in gpus if d.index == gpu.index) for gpu in gpus}
+
+
+@contextmanager
+def enough_memory(net, batch_size, training=True):
+    """Turns a MemoryError of a GPU into a UsageError that says how much the batch needs, and which batch would fit."""
+    try:
+        yield
+    except MemoryError:
+        gpus = {device.index: device for device in net.towers.devices if device.is_gpu}
+        if not gpus:
+            raise
+
+        def fits(batch_size):
+            return all(1.1 * need <= gpus[index].memory for index, need in gpu_memory(net, batch_size, training).items())
+
+        needs = ", ".join(
+            f"{need / 1e9:.2f} GB on GPU {index}, which has {gpus[index].memory / 1e9:.2f} GB to give"
+            for index, need in gpu_memory(net, batch_size, training).items()
+        )
+        largest = bisect_left(range(1, batch_size), True, key=lambda n: not fits(n))
+        if fits(batch_size):  # by the numbers, but not in the pieces that the memory has come to
+            largest = batch_size // 2
+        advice = f"--batch-size {largest} should fit" if largest else "not even --batch-size 1 fits"
+        raise UsageError(f"A batch of {batch_size} images needs about {needs}: {advice}.") from None
+
+
 CIRCULATING = """\
 Other totals in circulation:
   60,965,224  "60 million": the towers stay apart in conv2, conv4 and conv5 (Caffe's group: 2 counts the same); variant paper
@@ -571,7 +638,7 @@ def load_data(config, skip_bad=False):
         raise UsageError("The checkpoint comes from elsewhere and names no data: add --data.")
     size = 224 if config["variant"] != "small" else 28
     if config.get("synthetic"):
-        return data.synthetic(size if size > 28 else 32, 10, 512 if size > 28 else 4096, config["seed"])
+        return data.synthetic(256 if size > 28 else 32, 10, 512 if size > 28 else 4096, config["seed"])
     spec = config["data"]
     return data.load(spec, size=32 if size == 28 else size, skip_bad=skip_bad)
 
@@ -690,27 +757,29 @@ def train_command(arguments):
         noise=noise(config, dataset),
         **common,
     )
-    val_loader = data.Loader(dataset.val_images, dataset.val_labels, 2 * config["batch_size"], **common)
+    val_loader = data.Loader(dataset.val_images, dataset.val_labels, config["batch_size"], **common)
     optimizer = SGD(net.parameters(), config["lr"], config["momentum"], config["weight_decay"])
     print(
         f"{config['variant']} on {dataset.name}: {len(dataset.train_labels):,} images to train, {len(dataset.val_labels):,} to validate, "
-        f"{len(dataset.classes)} classes; {net.num_parameters():,} parameters on {config['device']}; into {output}",
+        f"{len(dataset.classes)} classes; {net.num_parameters():,} parameters on {config['device']}; "
+        f"at most {train_loader.memory / 1e6:,.0f} MB of batches ahead; into {output}",
         file=sys.stderr,
     )
     try:
-        training.train(
-            net,
-            SoftmaxCrossEntropy().to(net.device),
-            optimizer,
-            schedule(config),
-            train_loader,
-            val_loader,
-            epochs=config["epochs"],
-            output=output,
-            config=config,
-            checkpoint=checkpoint,
-            mean=mean,
-        )
+        with enough_memory(net, config["batch_size"]):
+            training.train(
+                net,
+                SoftmaxCrossEntropy().to(net.device),
+                optimizer,
+                schedule(config),
+                train_loader,
+                val_loader,
+                epochs=config["epochs"],
+                output=output,
+                config=config,
+                checkpoint=checkpoint,
+                mean=mean,
+            )
     except training.Interrupted as stop:
         print(f"{stop}\nTo go on: python alexnet.py --resume {output}", file=sys.stderr)
         return 130
@@ -784,10 +853,13 @@ def evaluate_command(arguments):
             crops=arguments.crops,
             device=net.device,
         )
-        total = total + evaluation.probabilities(net, loader, f"evaluating {path}")
+        with enough_memory(net, arguments.batch_size, training=False):
+            total = total + evaluation.probabilities(net, loader, f"evaluating {path}")
     p = total / np.float32(len(loaded))
     value, top1, top5 = evaluation.errors(p, labels)
-    print(f"{dataset.name}, {len(labels):,} images: loss {value:.4f}, top-1 error {top1:.2%}, top-5 error {top5:.2%}")
+    ensemble = f"mean of {len(loaded)} networks, " * (len(loaded) > 1)
+    how = f"{ensemble}{arguments.crops} crop{'s' * (arguments.crops > 1)}"
+    print(f"{dataset.name}, {len(labels):,} images: loss {value:.4f}, top-1 error {top1:.2%}, top-5 error {top5:.2%} ({how})")
     for label, count, wrong, _ in evaluation.class_errors(p, labels)[:3]:
         print(f"  hardest: {dataset.classes[label]}, top-1 error {wrong:.1%} of {count:,} images")
     if len(dataset.classes) == 1000:
@@ -795,6 +867,7 @@ def evaluate_command(arguments):
     if arguments.output:
         try:
             evaluation.write(Path(arguments.output), p, labels, dataset.classes)
+            print(f"Probabilities, confusions and the errors by class are in {arguments.output}")
         except OSError as error:
             raise UsageError(f"{arguments.output} cannot be written: {error.strerror}; name another --output.") from None
     return 0
@@ -882,6 +955,8 @@ def changed(num_classes, change, seed):
 
 def experiment_command(arguments):
     a = arguments
+    if a.level >= 100:
+        raise UsageError(f"--level must be below 100 percent, not {a.level}.")
     dataset = load_data({"variant": "small", "data": a.data, "synthetic": False, "seed": 0}, a.skip_bad)
     image_size({"variant": "small"}, dataset)
     if a.images is not None and a.images < len(dataset.train_labels):
@@ -937,6 +1012,7 @@ def export_command(arguments):
         raise UsageError(f"--out {out} should end in {suffix}, as files of --to {arguments.to} do.")
     net.image_size = min(net.image_size, *checkpoint.mean.shape[:2])
     try:
+        out.parent.mkdir(parents=True, exist_ok=True)
         with plots.replacing(out) as temporary:
             write(net, checkpoint.mean, temporary)
     except OSError as error:
@@ -951,16 +1027,23 @@ def summary_command(arguments):
 
 
 def benchmark_command(arguments):
-    from minigrad.benchmark import benchmark
+    from minigrad import benchmark, benchmark_gpu
 
-    net = make_network(vars(arguments), arguments.classes)
-    make = partial(AlexNet, net.variant, arguments.device or "cpu", arguments.classes, net.init, net.seed)
-    macs = macs_by_layer(net)
-    del net
+    net, a = make_network(vars(arguments), arguments.classes), arguments
+    gpus = [device.is_gpu for device in net.towers.devices]
+    if any(gpus) and not all(gpus):
+        raise UsageError(f"--device {a.device} mixes GPUs and CPU, which have no clock in common: name one kind of them.")
     try:
-        benchmark(make, batch_size=arguments.batch_size, steps=arguments.steps, against=arguments.against, macs=macs)
+        if all(gpus):
+            with enough_memory(net, a.batch_size):
+                benchmark_gpu.benchmark(net, batch_size=a.batch_size, steps=a.steps, against=a.against)
+            return 0
+        make = partial(AlexNet, net.variant, a.device or "cpu", a.classes, net.init, net.seed)
+        macs = macs_by_layer(net)
+        del net
+        benchmark.benchmark(make, batch_size=a.batch_size, steps=a.steps, against=a.against, macs=macs)
     except ImportError as error:
-        raise UsageError(f"--against torch needs PyTorch, which is not installed here ({error}): pip install torch.") from None
+        raise UsageError(f"--against torch needs PyTorch, which cannot be used here ({error}): pip install torch.") from None
     return 0
 
 
@@ -984,7 +1067,9 @@ def main(argv=None):
         argv = ["train", *argv]
     try:
         arguments = command_line().parse_args(argv)
-        code = COMMANDS[arguments.word](arguments)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", ".* encountered in ", RuntimeWarning)  # a loss that blows up is told in one sentence
+            code = COMMANDS[arguments.word](arguments)
         sys.stdout.flush()
         return code
     except BrokenPipeError:  # `| head` has read enough; what is left must not be flushed into it when Python ends

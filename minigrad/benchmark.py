@@ -44,7 +44,7 @@ class Ours:
     """A training step of a network of ours: forward, loss, backward, update."""
 
     def __init__(self, net, lr=1e-3):
-        self.net, self.loss, self.optimizer = net, SoftmaxCrossEntropy(), SGD(net.parameters(), lr)
+        self.net, self.loss, self.optimizer = net, SoftmaxCrossEntropy().to(net.device), SGD(net.parameters(), lr)
 
     def step(self, images, labels):
         value = self.loss.forward(self.net.forward(images), labels)

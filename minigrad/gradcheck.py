@@ -661,25 +661,27 @@ class Examination:
         for name, value in values.items():
             if value.tobytes() != before[name]:
                 words = f"the layer writes into {name}; only the optimiser changes parameters"
-                raise Stopped("contract", "writes-parameter", name, f"{words}{self.writer(draw)}.")
+                raise Stopped("contract", "writes-parameter", name, f"{words}{self.writer(draw, name)}.")
         if "contract" in self.checks:
             if x.tobytes() != draw.x.tobytes():
                 words = f"{'forward' if by_forward else 'backward'} writes into x, which the layer before still needs"
-                self.find("contract", "writes-x", "x", f"{words}{self.writer(draw)}.")
+                self.find("contract", "writes-x", "x", f"{words}{self.writer(draw, 'x')}.")
             if dy.tobytes() != np.asarray(draw.dy).tobytes():
                 words = "backward writes into dy, which belongs to the caller: others still need it"
-                self.find("contract", "writes-dy", "dy", f"{words}{self.writer(draw)}.")
+                self.find("contract", "writes-dy", "dy", f"{words}{self.writer(draw, 'dy')}.")
         self.randomness(draw, layer, trip.y)
         tensors = subject.tensors(layer, draw)
         return trip, [name for name, t in tensors.items() if self.comparable(name, trip.gradients.get(name), t.shape)]
 
-    def writer(self, draw):
-        """Where the layer writes to what it was handed: on read-only arrays, that line raises an error."""
+    def writer(self, draw, tensor):
+        """Where the layer writes to what it was handed: if that is read-only, the line raises an error."""
         layer = self.subject.fresh()
         for p in self.subject.parameters(layer):
-            p.value.flags.writeable = False
+            p.value.flags.writeable = p.name != tensor
+        x, dy = (read_only(a) if name == tensor else copied(a) for name, a in (("x", draw.x), ("dy", draw.dy)))
         try:
-            self.subject.trip(layer, draw, layout=read_only)
+            self.subject.forward(layer, x, draw)
+            self.subject.backward(layer, dy, draw)
         except Raised as raised:
             return raised.place()
         return ""

@@ -24,7 +24,8 @@ def replacing(path):
     When the block fails, the temporary is removed and what lay at `path` is untouched: nobody ever reads half a
     file.
     """
-    temporary = f"{path}.{os.getpid()}.tmp"
+    path = Path(path)
+    temporary = str(path.with_name(f"{path.stem}.{os.getpid()}.tmp{path.suffix}"))  # PyTorch looks at the suffix
     try:
         yield temporary
         os.replace(temporary, path)
@@ -113,10 +114,11 @@ def _mark_rates(axes, epochs, rates):
 
 
 def _label_ends(axes, x, ends):
-    """Write each line's label at its right end, moved up or down where labels would overlap."""
+    """Write each line's label at its right end, moved up or down where labels would overlap, none below the axis."""
     gap = 0.06 * axes.get_ylim()[1]
     ends = sorted(ends, key=lambda end: end[1])
     heights = _apart([value for _, value, _ in ends], gap)
+    heights = [max(height, (i + 0.5) * gap) for i, height in enumerate(heights)]  # below the axis are the epochs' numbers
     for (label, _, colour), height in zip(ends, heights, strict=True):
         axes.annotate(
             label,
@@ -158,8 +160,8 @@ def filters(kernels, path):
     """Draw the kernels of conv1 as images: Figure 3.
 
     kernels  one array (k, k, 3, n) per tower, or (k, k, 1, n) to be drawn in grey
-    One min-max scale serves all kernels of all towers, so that weak kernels look weak. A row holds 16 kernels, or
-    8 when a tower has fewer than 16. Every weight is a square of whole pixels.
+    One min-max scale serves all kernels of all towers, so that weak kernels look weak. A row holds 16 kernels, as
+    in the paper, or the 12 or fewer of a small tower. Every weight is a square of whole pixels.
     """
     from matplotlib.figure import Figure
 
@@ -184,7 +186,7 @@ def filters(kernels, path):
 def _mosaic(W, pixels):
     """Kernels (k, k, 3 or 1, n) in [0, 1] as one colour image on white, each weight `pixels` wide, gaps between kernels."""
     k, _, _, n = W.shape
-    columns = 16 if n >= 16 else 8
+    columns = 16 if n > 12 else 12
     rows = -(-n // columns)
     side, gap = k * pixels, 4
     image = np.ones((rows * (side + gap) - gap, min(n, columns) * (side + gap) - gap, 3))
@@ -385,7 +387,8 @@ def ablations(results, path):
     for row, (errors, mean) in enumerate(zip(results.values(), means, strict=True)):
         axes.plot([100 * error for error in errors], [row] * len(errors), "o", color=BLUE, markersize=5, alpha=0.6, markeredgewidth=0)
         axes.plot([mean, mean], [row - 0.3, row + 0.3], color=ORANGE, linewidth=2.2)
-        axes.annotate(f"{mean:.1f}", (mean, row - 0.32), ha="center", va="bottom", fontsize=8, color=ORANGE)
+        behind = {"facecolor": "white", "edgecolor": "none", "pad": 0.6}
+        axes.annotate(f"{mean:.1f}", (mean, row - 0.34), ha="center", va="bottom", fontsize=8, color=ORANGE, bbox=behind)
     axes.set_yticks(range(len(results)), list(results), fontsize=10)
     axes.set_ylim(len(results) - 0.5, -0.75)
     axes.set_xlabel("top-1 error in percent")

@@ -1,5 +1,9 @@
 """Fixtures shared by all tests."""
 
+import os
+import sys
+from unittest import mock
+
 import numpy as np
 import pytest
 
@@ -15,6 +19,45 @@ def rng():
 def slabs_of_one_image(monkeypatch):
     """As if every image filled the cache: tiny batches are cut into slabs and tasks as large ones are."""
     monkeypatch.setattr(base, "SLAB", 1)
+
+
+def cupy_or_its_stand_in(which):
+    """The module `cupy` while a test runs: the real one, or the stand-in with two devices that enforces CuPy's rules (tests/cuda)."""
+    from backends import NO_CUPY
+
+    if NO_CUPY:
+        pytest.skip(NO_CUPY)
+    with mock.patch.dict(os.environ):  # a device may set CUPY_TF32
+        if which == "GPU":
+            import cupy
+
+            yield cupy
+        else:
+            import strict_cupy
+
+            from minigrad.cuda.device import tf32
+
+            strict_cupy.reset()
+            tf32.cache_clear()  # as in a process that has just begun
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setitem(sys.modules, "cupy", strict_cupy)
+                yield strict_cupy
+            assert not strict_cupy.state.problems
+
+
+@pytest.fixture
+def stand_in():
+    yield from cupy_or_its_stand_in("stand-in")
+
+
+@pytest.fixture(params=["stand-in", pytest.param("GPU", marks=pytest.mark.gpu)])
+def one_gpu(request):
+    yield from cupy_or_its_stand_in(request.param)
+
+
+@pytest.fixture(params=["stand-in", pytest.param("GPU", marks=pytest.mark.multi_gpu)])
+def two_gpus(request):
+    yield from cupy_or_its_stand_in(request.param)
 
 
 def pytest_collection_modifyitems(items):

@@ -27,6 +27,17 @@ BOUNDS = [  # file, the text, what becomes of it
     ("activation", "LOOP(u, n / LANES)", "LOOP(u, n / LANES + 1)"),
     ("optim", "LOOP(u, n / LANES)", "LOOP(u, n / LANES + 1)"),
 ]
+CHANGED = [  # file, the text, what becomes of it: kernels that stay in their arrays and compute something else
+    ("conv", "h - r * d.S, j = w", "h - r * d.S, j = h"),
+    ("conv", "if (column == filled)", "if (column > filled)"),
+    ("lrn", "2 * d.alpha * d.beta * x.v", "d.alpha * d.beta * x.v"),
+    ("lrn", "2 * d.alpha * d.beta * row", "d.alpha * d.beta * row"),
+    ("pool", "at.v[l] == here", "at.v[l] <= here"),
+    ("dropout", "round < 10", "round < 9"),
+    ("activation", "t.v[l] > 0 ?", "t.v[l] >= 0 ?"),
+    ("optim", "momentum * V.v[l] - lr", "momentum * V.v[l] + lr"),
+    ("loss", "k == label[n] ? 1", "k >= label[n] ? 1"),
+]
 FLAGS = "-O1 -g -fsanitize=address,undefined -fno-sanitize-recover"
 
 needs_compiler = pytest.mark.skipif(bool(Host.missing), reason=str(Host.missing))
@@ -53,6 +64,14 @@ def test_a_barrier_taken_away(number):
     with pytest.raises(AssertionError):
         for block in (4, 64, 256):
             check_loss(Launcher(Host(), "float32", 1, 2, block, without_barrier(number)), 7, 300)
+
+
+@needs_compiler
+@pytest.mark.parametrize("file, old, new", CHANGED)
+def test_a_kernel_that_computes_something_else(file, old, new):
+    assert old in kernels.source(file)
+    with pytest.raises(AssertionError):
+        every_check(planted(old, new), [file])
 
 
 def under_sanitizer(*arguments):

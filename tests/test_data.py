@@ -7,6 +7,7 @@ import pickle
 import struct
 import threading
 import time
+import weakref
 from contextlib import closing
 from pathlib import Path
 
@@ -416,6 +417,8 @@ def test_images_that_cannot_be_read(tmp_path):
     path = tmp_path / "text.jpg"
     path.write_text("no image")
     refused(lambda: read_image(path), "text.jpg is no image")
+    (tmp_path / "empty.jpg").touch()
+    refused(lambda: read_image(tmp_path / "empty.jpg"), "empty.jpg is empty")
     for kind in ("JPEG", "PNG", "GIF", "TIFF"):
         stream = io.BytesIO()
         Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 40, 3), np.uint8)).save(stream, kind)
@@ -813,6 +816,28 @@ def test_batches_need_no_more_than_a_few_in_advance():
         assert min(images.asked) == 160 and max(images.asked) < 160 + 16 * 4
         assert data_threads()
     assert not data_threads()
+
+
+@pytest.mark.parametrize("lazy, size, crops, workers", [(False, 9, 1, 1), (True, 9, 1, 4), (True, 64, 1, 2), (False, 64, 10, 3)])
+def test_memory_is_bounded_by_what_is_said(monkeypatch, lazy, size, crops, workers):
+    """Also over 50 epochs, of a consumer who is slow at first."""
+    images, labels = marked(40, size, size)
+    loader = Loader(list(images) if lazy else images, labels, 4, mean=zero(size), workers=workers, crops=crops)
+    made, most = [], 0
+
+    def empty(shape, dtype):
+        x = np.empty(shape, dtype)
+        made.append(weakref.ref(x))
+        return x
+
+    monkeypatch.setattr("minigrad.device.memory.empty", empty)
+    for epoch in range(50):
+        for i, _ in enumerate(loader.batches(epoch)):
+            time.sleep(0.01 if epoch == 0 and i < 4 else 0)
+            most = max(most, sum(batch() is not None for batch in made))
+        made[:] = [batch for batch in made if batch() is not None]
+    each = 4 * crops * size * size * 3 * 4
+    assert 2 * each <= most * each <= loader.memory <= (4 + workers) * each
 
 
 @pytest.mark.parametrize("lazy", [False, True])

@@ -896,6 +896,16 @@ def test_messages(name):
     assert settled(make()) == textwrap.dedent(text).strip()
 
 
+class GreedierReLU(GreedyReLU):
+    def forward(self, x):
+        return super().forward(np.maximum(x, 0, out=x))
+
+
+def test_each_writer_is_quoted_with_its_own_line():
+    found = {finding.rule: finding.sentence for finding in check_layer(GreedierReLU, (3, 5)).findings}
+    assert "`return super().forward(np.maximum(x, 0, out=x))`" in found["writes-x"] and "`dy *= self.mask`" in found["writes-dy"]
+
+
 def test_the_command_of_the_course_and_marks_for_any_console():
     report = averaging()
     text = report.text(again="python -m minigrad.coursework check conv2d.backward --case stride2-pad --seed 0 --pdb", plain=True)

@@ -68,7 +68,7 @@ def test_arrows(path):
         if inside(module, ["cupy"]):
             assert part == "minigrad.cuda", f"{name} imports {module}"
         if inside(module, ["torch"]):
-            assert part in ("minigrad.benchmark", "minigrad.weights"), f"{name} imports {module}"
+            assert part in ("minigrad.benchmark", "minigrad.benchmark_gpu", "minigrad.weights"), f"{name} imports {module}"
 
 
 def test_import_minigrad_brings_in_nothing_heavy():

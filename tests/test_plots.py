@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 
 from minigrad import plots
@@ -63,7 +64,15 @@ def test_labels_keep_their_distance_and_their_order():
     assert plots._apart([0.0, 2.0], 1.0) == [0.0, 2.0]
 
 
-@pytest.mark.parametrize("k, n", [(11, 48), (5, 17), (3, 5)])
+def test_labels_stay_above_the_axis():
+    axes = Figure().subplots()
+    axes.set_ylim(0, 100)
+    plots._label_ends(axes, 6, [("c", 30.0, "k"), ("a", 0.1, "k"), ("b", 0.2, "k")])
+    assert [text.get_text() for text in axes.texts] == ["a", "b", "c"]
+    assert [text.xy[1] for text in axes.texts] == pytest.approx([3, 9, 30])
+
+
+@pytest.mark.parametrize("k, n", [(11, 48), (5, 17), (3, 12), (3, 5)])
 def test_every_weight_of_a_filter_is_a_square_of_whole_pixels(tmp_path, k, n):
     rng = np.random.default_rng(k)
     kernels = [rng.normal(size=(k, k, 3, n)).astype(np.float32) for _ in range(2)]
@@ -71,7 +80,7 @@ def test_every_weight_of_a_filter_is_a_square_of_whole_pixels(tmp_path, k, n):
     plots.filters(kernels, path)
     image = pixels(path).astype(float)
     scale = round(64 / k)
-    columns = 16 if n >= 16 else 8
+    columns = 16 if n > 12 else 12
     rows = -(-n // columns)
     low, high = min(W.min() for W in kernels), max(W.max() for W in kernels)
     block, pitch = rows * (k * scale + 4) - 4, k * scale + 4

@@ -81,7 +81,13 @@ def test_odd_files_are_listed_once(folders, prepared):
     kinds, text = folders[1], prepared[1]
     damaged = sum(kinds.get(kind, 0) for kind in UNREADABLE)
     assert f"Damaged, {damaged} files" in text
-    assert "is grey" in text and "CMYK" in text and "is PNG, despite its name" in text and "truncated" in text
+    assert (
+        "is grey" in text
+        and "CMYK" in text
+        and "is PNG, despite its name, and is 16-bit grey" in text
+        and "truncated" in text
+        and "is empty" in text
+    )
     total = len(load(prepared[0]).train_labels) + len(load(prepared[0]).val_labels)
     assert total == SIZES["images"] - damaged
     lines = [line.split(" ")[2] for line in text.splitlines() if line.startswith("  ")]

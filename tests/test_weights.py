@@ -251,6 +251,13 @@ def test_export_from_the_command_line(tmp_path, capsys):
     assert alexnet.main(["export", "--checkpoint", run, "--to", "onnx", "--out", str(tmp_path / "net.txt")]) == 2
     assert "should end in .onnx" in capsys.readouterr().err
     try:
+        import torch  # noqa: F401
+    except ImportError:
+        pass
+    else:
+        assert alexnet.main(["export", "--checkpoint", run, "--to", "torch", "--out", str(tmp_path / "new" / "net.pt2")]) == 0
+        assert (tmp_path / "new" / "net.pt2").stat().st_size > 1e6 and capsys.readouterr().err == ""
+    try:
         import onnx  # noqa: F401
     except ImportError:
         assert alexnet.main(["export", "--checkpoint", run, "--to", "onnx", "--out", str(tmp_path / "net.onnx")]) == 2

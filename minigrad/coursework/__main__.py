@@ -5,12 +5,10 @@ import os
 import shlex
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
 from minigrad.coursework.exercises import EXERCISES, find
+from minigrad.coursework.homework import HomeworkError
 from minigrad.coursework.solutions import NoSuchPlace, apart, attempt, heading, load, parts_of, path_in, verdict
 from minigrad.coursework.source import file_text
 from minigrad.coursework.variants import ALL
@@ -233,8 +231,8 @@ def debug(tried, options):
     """The first case that does not pass, again, in the debugger: it stops where the student's function begins."""
     import pdb
 
-    from minigrad.coursework.cases import build, labels_of, moded, values, x_of
-    from minigrad.coursework.runner import completed
+    from minigrad.coursework.cases import build, moded, values
+    from minigrad.coursework.runner import completed, rehearse
     from minigrad.coursework.source import plant
 
     for exercise, cases in tried:
@@ -255,12 +253,10 @@ def debug(tried, options):
             solution = type(solution.__name__, (solution,), {name: stopping(getattr(solution, name)) for name in exercise.write})
         else:
             solution = stopping(solution)
-        if case.kind in ("gradients", "contract"):
-            layer = moded(build(solution, case, options.seed), case, options.seed)
-            y = layer.forward(x_of(case, options.seed), *labels_of(case))
-            layer.backward(*([] if isinstance(y, float) else [np.random.default_rng(options.seed).standard_normal(y.shape)]))
+        if case.kind == "gradients":
+            rehearse(moded(build(solution, case, options.seed), case, options.seed), case, options.seed)
         else:
-            list(values(solution, plant(exercise.source), replace(case), options.seed))
+            list(values(solution, plant(exercise.source), case, options.seed))
         return 1
     say("All cases pass: there is nothing to stop at.")
     return 0
@@ -270,26 +266,16 @@ def debug(tried, options):
 
 
 def release_command(options):
-    from minigrad.coursework.homework import HomeworkError
     from minigrad.coursework.release import release
 
-    try:
-        for line in release(options.homework, options.out, options.forms):
-            say(line)
-    except HomeworkError as error:
-        raise UsageError(str(error)) from None
+    say("\n".join(release(options.homework, options.out, options.forms)))
     return 0
 
 
 def grade_command(options):
     from minigrad.coursework.grade import grade
-    from minigrad.coursework.homework import HomeworkError
 
-    try:
-        for line in grade(options):
-            say(line)
-    except HomeworkError as error:
-        raise UsageError(str(error)) from None
+    say("\n".join(grade(options)))
     return 0
 
 
@@ -297,7 +283,7 @@ def main(argv=None):
     try:
         options = command_line().parse_args(argv)
         return options.run(options)
-    except UsageError as error:
+    except (UsageError, HomeworkError) as error:
         print(f"python -m minigrad.coursework: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

@@ -14,7 +14,6 @@ class Case:
     """kind     "worked"     numbers that can be verified on paper: given, dy -> expected
              "forward"    what comes out, compared with the model's, for two batches, float32 and other memory layouts
              "gradients"  the gradient checker, after a look at what forward gives
-             "contract"   the checker's rules without the values
              "property"   a function of minigrad.coursework.properties
     x        the shape of the input, drawn as `inputs` says; or, for inputs "numbers" and "as is", the input itself
     args     of the constructor; of a function, what follows x. `Array`s are drawn
@@ -156,6 +155,18 @@ def x_of(case, seed):
     return INPUTS[case.inputs](case.x, np.random.default_rng(seed))
 
 
+def settings(source, case):
+    """What a case tries, in a line: "Conv2d(in_channels=2, out_channels=5, kernel_size=3), x (3, 5, 4, 2)"."""
+    x = f"x = {short(np.array(case.x).tolist())}" if case.inputs in ("numbers", "as is") else f"x {case.x}"
+    labels = f", labels {list(case.labels)}" if case.labels else ""
+    names, is_class = list(inspect.signature(source).parameters), inspect.isclass(source)
+    given = dict(zip(names if is_class else names[1:], case.args, strict=False)) | case.kwargs
+    words = [f"{name} {v.shape}" if isinstance(v, (Array, np.ndarray)) else f"{name}={short(v)}" for name, v in given.items()]
+    if not is_class:
+        return f"{source.__name__}({', '.join([x] * (case.x != ()) + words)})"
+    return f"{source.__name__}({', '.join(words)}), {x}{labels}{', after training' * (case.mode == 'eval')}"
+
+
 def labels_of(case):
     return () if case.labels is None else (np.array(case.labels),)
 
@@ -212,7 +223,7 @@ def values(cls, model, case, seed):
 
 def worked(cls, case):
     if not inspect.isclass(cls):
-        yield Value("the result", cls(*([x_of(case, 0)] if case.x != () else []), *arguments_of(case, 0)), case.expected["y"], 1e-6)
+        yield Value("the result", cls(x_of(case, 0), *arguments_of(case, 0)), case.expected["y"], 1e-6)
         return
     layer = build(cls, case)
     y = layer.forward(x_of(case, 0), *labels_of(case))

@@ -1,5 +1,6 @@
 """The process in which a solution runs: reads a request from stdin, writes a verdict to stdout. Started as a script by `apart`."""
 
+import contextlib
 import json
 import os
 import sys
@@ -26,7 +27,7 @@ def judge(request):
     grading: secret, guard, forbidden, memory."""
     from minigrad.coursework import guard
     from minigrad.coursework.exercises import find, hidden
-    from minigrad.coursework.solutions import attempt, verdict
+    from minigrad.coursework.solutions import attempt, failed, verdict
     from minigrad.coursework.variants import ALL
 
     sys.path += request.get("path", [])
@@ -36,15 +37,10 @@ def judge(request):
         cases += hidden(exercise, request["secret"])
     if request.get("memory"):
         limit_memory(request["memory"])
-    if request.get("guard"):
-        with guard.watching(exercise, request["place"], request.get("forbidden", ())) as refused:
-            result = refused or attempt(request["place"], exercise, cases, request["seed"])
-    else:
-        result = attempt(request["place"], exercise, cases, request["seed"])
-    if isinstance(result, str):
-        from minigrad.coursework.solutions import failed
-
-        result = failed(exercise, cases, request["seed"], result)
+    place, seed = request["place"], request["seed"]
+    graded = guard.watching(exercise, place, request.get("forbidden", ())) if request.get("guard") else contextlib.nullcontext()
+    with graded as refused:
+        result = failed(exercise, cases, seed, refused) if refused else attempt(place, exercise, cases, seed)
     return verdict(exercise, result, cases, request.get("again", ""))
 
 

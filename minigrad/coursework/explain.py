@@ -125,7 +125,10 @@ HUNTS = {
 
 def explain(exercise):
     """The text for one exercise."""
-    lines = [f"{exercise.id}: {exercise.title}", f"about {exercise.minutes} minutes, {exercise.points} points; {exercise.reading}"]
+    lines = [
+        f"{exercise.id}: {exercise.title}",
+        f"about {exercise.minutes} minutes, {exercise.points} point{'s' * (exercise.points > 1)}; {exercise.reading}",
+    ]
     if exercise.after:
         lines.append(f"after {', '.join(exercise.after)}")
     if exercise.group == "hunt":

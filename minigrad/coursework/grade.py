@@ -119,14 +119,10 @@ def fetch(path, group, exercises, folder):
     if content is None:
         return f"{PurePosixPath(name).name} is larger than {LARGEST // 1_000_000} MB, or cannot be read"
     if name.endswith(".ipynb"):
-        copy = folder / "notebook.ipynb"
-        copy.write_bytes(content)
         try:
-            content = from_notebook(copy, [exercise.source.__name__ for exercise in exercises]).encode()
+            content = from_notebook(PurePosixPath(name).name, content, [exercise.source.__name__ for exercise in exercises]).encode()
         except Broken as broken:
             return str(broken)
-        finally:
-            copy.unlink()
     (folder / wanted).write_bytes(content)
     return ""
 

@@ -10,7 +10,7 @@ from minigrad.coursework.variants import ALL
 
 FEEDBACK = ("full", "hint", "category", "none")
 KEYS = ("title", "due", "seed", "feedback", "forbidden", "partial")
-KINDS = {"worked": "worked example", "forward": "values", "gradients": "gradients", "contract": "contract", "property": "property"}
+KINDS = {"worked": "worked example", "forward": "values", "gradients": "gradients", "property": "property"}
 
 
 class HomeworkError(ValueError):

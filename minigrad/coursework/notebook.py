@@ -4,7 +4,7 @@ import inspect
 
 from minigrad.coursework.exercises import find, hidden
 from minigrad.coursework.homework import shown
-from minigrad.coursework.runner import Result, run
+from minigrad.coursework.runner import run
 from minigrad.coursework.solutions import verdict
 from minigrad.coursework.variants import ALL
 
@@ -68,6 +68,5 @@ def judged(id, solution, case, seed, secret):
         cases = tuple(c for c in cases if c.name == case)
         if not cases:
             raise ValueError(f"{id} has no case {case!r}; there are {', '.join(c.name for c in exercise.cases)}")
-    result = run(exercise, solution, cases, seed)
     again = f'check("{id}", {exercise.source.__name__}, case="{{case}}", seed={{seed}})'
-    return verdict(exercise, Result(**vars(result)), cases, again)
+    return verdict(exercise, run(exercise, solution, cases, seed), cases, again)

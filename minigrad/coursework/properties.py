@@ -49,6 +49,12 @@ def keeps_dtype(scaled, model, case, seed):
 # ---- derivatives
 
 
+def answers(choose, model, case, seed):
+    """The right letter. Which it is stays to be found."""
+    letter = choose()
+    yield Value("the answer", letter, model(), words=f"{letter!r} is not the answer.")
+
+
 class Reuses:
     """t -> sin(t) * (1, 2, 3, ...), always in the same memory."""
 
@@ -160,67 +166,46 @@ def same_network(stages, model, case, seed):
 
 def drops(cls, model, case, seed):
     """Each number is kept with probability 1 - p, scaled as it should be; masks differ from image to image and from step to step, and
-    come from the layer's own generator."""
-    p, train = case.kwargs["p"], case.kwargs.get("scale_at", "test") == "train"
-    layer, x = build(cls, case, seed), 1 + abs(x_of(case, seed))
-    first, second = np.asarray(layer.forward(x.copy())), np.asarray(layer.forward(x.copy()))
+    come from the layer's own generator. Test time is as it should be."""
+    train = case.kwargs.get("scale_at", "test") == "train"
+    yield from masks(cls, case, seed, 1 / (1 - case.kwargs["p"]) if train else 1.0)
+    tested, x = build(cls, case, seed), 1 + abs(x_of(case, seed))
+    tested.forward(x.copy())
+    tested.eval()
+    y = np.asarray(tested.forward(x.copy()))
+    yield Value("y at test time", y, x * (1.0 if train else 1 - case.kwargs["p"]), 1e-9)
+
+
+def drops_channels(cls, model, case, seed):
+    """Dropout that drops channels whole: what holds for numbers, holds for the first pixel of each; the others are as it is."""
+    yield from masks(cls, case, seed, 1 / (1 - case.kwargs["p"]), "channels")
+
+
+def masks(cls, case, seed, scale, what="numbers"):
+    """What is dropped, and by what the rest is multiplied. what: "numbers", or "channels" that are dropped whole."""
+    p, layer, x = case.kwargs["p"], build(cls, case, seed), 1 + abs(x_of(case, seed))
+    first, second, twin = (np.asarray(layer.forward(x.copy())) for layer in (layer, layer, build(cls, case, seed)))
     yield Value("shape of y", first.shape, x.shape)
     if first.shape != x.shape:
         return
     ratio = first / x
+    if what == "channels":
+        words = "The pixels of a channel differ: a channel is dropped, or kept and scaled, as a whole."
+        yield Value("pixels of a channel", bool(abs(ratio - ratio[:, :1, :1]).max() <= 1e-9), True, words=words)
+        ratio = ratio[:, 0, 0]
     kept = ratio[ratio != 0]
-    scale = 1 / (1 - p) if train else 1.0
-    yield Value("what is kept", float(kept.mean()) if kept.size else 0.0, scale, 1e-9, scaling(kept, scale, p))
-    yield Value("what is kept, at most", float(kept.max(initial=0)), scale, 1e-9)
-    five = 5 * np.sqrt(p * (1 - p) / x.size)
-    rate = kept.size / x.size
-    words = (
-        f"{rate:.3f} of the numbers are kept, expected {1 - p:.3f} give or take {five:.3f} (five standard deviations of {x.size} draws)."
-    )
+    words = f"What is kept is multiplied by {kept.mean() if kept.size else 0.0:.4g}, expected {scale:.4g} (p = {p})."
+    yield Value("what is kept", kept, np.full(kept.shape, scale), 1e-9, words)
+    five, rate = 5 * np.sqrt(p * (1 - p) / ratio.size), kept.size / ratio.size
+    draws = f"give or take {five:.3f} (five standard deviations of {ratio.size} draws)"
+    words = f"{rate:.3f} of the {what} are kept, expected {1 - p:.3f} {draws}."
     yield Value("keep rate", bool(abs(rate - (1 - p)) <= five), True, words=words)
     flat = (ratio != 0).reshape(len(x), -1)
     yield Value("masks of images", bool((flat != flat[0]).any()), True, words="All images have the same mask: each has one of its own.")
     words = "Two forwards have the same mask: each step draws a new one."
     yield Value("masks of steps", bool(((first != 0) != (second != 0)).any()), True, words=words)
-    twin = np.asarray(build(cls, case, seed).forward(x.copy()))
-    words = "Two layers with the same generator drop different numbers: draw from self.rng alone."
+    words = f"Two layers with the same generator drop different {what}: draw from self.rng alone."
     yield Value("same generator, same mask", bool(np.array_equal(twin, first)), True, words=words)
-    tested = build(cls, case, seed)
-    tested.forward(x.copy())
-    tested.eval()
-    y = np.asarray(tested.forward(x.copy()))
-    yield Value("y at test time", y, x * (1.0 if train else 1 - p), 1e-9)
-
-
-def drops_channels(cls, model, case, seed):
-    """Dropout that drops channels whole: what holds for numbers, holds for the first pixel of each; the others are as it is."""
-    x = 1 + abs(x_of(case, seed))
-    layer = build(cls, case, seed)
-    ratio = np.asarray(layer.forward(x.copy())) / x
-    yield Value("shape of y", ratio.shape, x.shape)
-    if ratio.shape != x.shape:
-        return
-    p, kept = case.kwargs["p"], ratio[ratio != 0]
-    apart = float(abs(ratio - ratio[:, :1, :1]).max())
-    words = "The pixels of a channel differ: a channel is dropped, or kept and scaled, as a whole."
-    yield Value("pixels of a channel", bool(apart <= 1e-9), True, words=words)
-    yield Value("what is kept", float(kept.mean()) if kept.size else 0.0, 1 / (1 - p), 1e-9, scaling(kept, 1 / (1 - p), p))
-    first = ratio[:, 0, 0] != 0
-    five = 5 * np.sqrt(p * (1 - p) / first.size)
-    words = f"{first.mean():.3f} of the channels are kept, expected {1 - p:.3f} give or take {five:.3f}."
-    yield Value("keep rate", float(first.mean()), 1 - p, five / (1 - p), words)
-    yield Value("masks of images", bool((first != first[0]).any()), True, words="All images have the same mask: each has one of its own.")
-    again = np.asarray(layer.forward(x.copy())) != 0
-    words = "Two forwards have the same mask: each step draws a new one."
-    yield Value("masks of steps", bool((again != (ratio != 0)).any()), True, words=words)
-    twin = np.asarray(build(cls, case, seed).forward(x.copy())) / x
-    words = "Two layers with the same generator drop different channels: draw from self.rng alone."
-    yield Value("same generator, same mask", bool(np.array_equal(twin, ratio)), True, words=words)
-
-
-def scaling(kept, scale, p):
-    mean = float(kept.mean()) if kept.size else 0.0
-    return f"What is kept is multiplied by {mean:.4g}, expected {scale:.4g} (p = {p})."
 
 
 def crops(crop_flip, model, case, seed):

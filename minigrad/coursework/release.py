@@ -454,7 +454,10 @@ def not_blank(folder, homework):
     """What the public suite says of the students' files other than "not started"."""
     problems = []
     for exercise in homework.exercises:
+        if not (Path(folder) / f"{exercise.group}.py").exists():
+            problems.append(f"{exercise.group}.py is missing")
+            continue
         result = attempt(str(folder), exercise)
-        if result.status != "not started" or not (Path(folder) / f"{exercise.group}.py").exists():
-            problems.append(f"{exercise.id} {result.status}, where it should be not started {result.cause}".rstrip())
+        if result.status != "not started":
+            problems.append(f"{exercise.id} should be not started but is {result.status}{result.cause and ': '}{result.cause}")
     return problems

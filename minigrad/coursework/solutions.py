@@ -9,8 +9,10 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
+from minigrad.coursework.cases import settings
 from minigrad.coursework.runner import Result, cause_of, quiet, raised, run, title
 from minigrad.coursework.source import file_text, plant
 from minigrad.gradcheck import Finding, Report
@@ -41,7 +43,8 @@ def heading(exercises, impl="student"):
     """The docstring of a file of blanks."""
     lines = [f"{exercises[0].group}: write what is blank.", ""]
     lines += [f"{e.id:22} {e.title} ({e.minutes} minutes; {e.reading})".replace("\\", "") for e in exercises]
-    lines += ["", f"Check it with   python -m minigrad.coursework check {exercises[0].group} --impl {impl}"]
+    place = "" if impl == "student" else f" --impl {impl}"
+    lines += ["", f"Check it with   python -m minigrad.coursework check {exercises[0].group}{place}"]
     return "\n".join(lines)
 
 
@@ -105,15 +108,15 @@ def import_file(path):
     return module
 
 
-def from_notebook(path, names):
+def from_notebook(file, content, names):
     """Of a notebook's code cells the imports and the definitions of these names and of what stands beside them: the text of a module.
 
     What a cell does else, `check` or plots, is left out; the last definition of a name counts. Raises Broken."""
     try:
-        cells = json.loads(Path(path).read_text(encoding="utf-8-sig"))["cells"]
+        cells = json.loads(content.decode("utf-8-sig"))["cells"]
         sources = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
     except (ValueError, KeyError, TypeError, UnicodeDecodeError):
-        raise Broken(f"{Path(path).name} is not a notebook") from None
+        raise Broken(f"{file} is not a notebook") from None
     imports, kept = [], {}
     for source in sources:
         lines = [line for line in source.splitlines() if not line.lstrip().startswith(("%", "!"))]
@@ -121,7 +124,7 @@ def from_notebook(path, names):
             nodes = ast.parse("\n".join(lines)).body
         except SyntaxError as error:
             if any(f"class {name}" in source or f"def {name}" in source for name in names):
-                raise Broken(f"{Path(path).name}, in the cell of {names[0]}, line {error.lineno}: {error.msg}") from None
+                raise Broken(f"{file}, in the cell of {names[0]}, line {error.lineno}: {error.msg}") from None
             continue
         for node in nodes:
             text = "\n".join(lines[min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", ()))]) - 1 : node.end_lineno])
@@ -147,7 +150,7 @@ def attempt(place, exercise, cases=None, seed=0):
     if broken:
         return failed(exercise, cases, seed, broken, printed.getvalue())
     result = run(exercise, solution, cases, seed)
-    return Result(**{**vars(result), "output": printed.getvalue() + result.output})
+    return replace(result, output=printed.getvalue() + result.output)
 
 
 def failed(exercise, cases, seed, sentence, output=""):
@@ -168,19 +171,21 @@ def verdict(exercise, result, cases, again=""):
         row = {"name": case.name, "kind": case.kind, "weight": case.weight, "status": status_of(report), "cause": cause}
         # What may be said of a hidden case: a known mistake's hint or a rule of the contract, but no numbers.
         row["hint"] = cause if cause in hints or any(f.check != "values" and f.sentence == cause for f in report.findings) else ""
-        texts = {"message": report.text(again=command), "plain": report.text(again=command, plain=True)}
-        if not command or case.name.startswith("hidden-"):  # nobody can repeat it
-            texts = {key: text.partition("\n  again:")[0] for key, text in texts.items()}
-        rows.append(row | texts)
-    return {
-        "exercise": result.exercise,
-        "status": result.status,
-        "earned": result.earned,
-        "possible": result.possible,
-        "cause": result.cause,
-        "cases": rows,
-        "output": result.output,
-    }
+        if case.name.startswith("hidden-"):  # nobody can repeat it
+            command = None
+        rows.append(row | {name: message(exercise, case, report, command, name == "plain") for name in ("message", "plain")})
+    plain = {name: getattr(result, name) for name in ("exercise", "status", "earned", "possible", "cause", "output")}
+    return plain | {"cases": rows}
+
+
+def message(exercise, case, report, again=None, plain=False):
+    """What is said of a case: the checker's message, with the case's settings. again: the command that repeats it, if there is one."""
+    head, *lines = report.text(again=again, plain=plain).splitlines()
+    if not again:
+        lines = [line for line in lines if not line.startswith("  again:")]
+    if report.status in ("failed", "error") and case.kind != "property":
+        lines = [f"  {settings(exercise.source, case)}", *lines][-24:]
+    return "\n".join([head, *lines])
 
 
 def status_of(report):

@@ -29,6 +29,7 @@ class Mistake:
 # ---- what belongs to a source
 
 
+@cache
 def text_of(source):
     """The text of a class or function, as it was written."""
     return textwrap.dedent(inspect.getsource(source))
@@ -214,10 +215,10 @@ def is_nothing(statement):
 
 
 def import_lines(sources):
-    """The imports that a file with these sources needs: those of their module whose names they use; what is the package's own comes
-    from minigrad.coursework, or from minigrad."""
+    """The imports that a file with these sources needs: NumPy, and those of their module whose names they use; what is the package's own
+    comes from minigrad.coursework, or from minigrad."""
     own = {source.__name__ for source in sources}
-    lines, offered, library = set(), set(), set()
+    lines, offered, library = {"import numpy as np"}, set(), set()
     for source in sources:
         module, parts = module_of(source), [source, *(h for h in helpers(source) if private(h.__name__))]
         names = set().union(*(names_in(text_of(part)) for part in parts)) - own
@@ -240,18 +241,13 @@ def import_lines(sources):
     return [*theirs, *([""] if theirs and ours else []), *ours]
 
 
-def definitions(source, functions, form="blank", mistake=None):
-    """The text of one source in a file. form: "blank", "markers" or "solution"; a mistake makes of the latter a wrong one.
+def definitions(source, functions, form="blank"):
+    """The text of one source in a file. form: "blank", "markers" or "solution".
 
     Private helpers of its module come along: all of them with a solution, with a blank only those that the given part uses."""
     own = [helper for helper in helpers(source) if private(helper.__name__)]
     if form == "solution":
-        text = "\n\n".join(text_of(part) for part in [*own, source])
-        if mistake is None:
-            return text
-        if text.count(mistake.old) != 1:  # it lies in a helper that the file would import: the file brings its own
-            text = "\n\n".join(text_of(part) for part in [*helpers(source), source])
-        return text.replace(mistake.old, mistake.new)
+        return "\n\n".join(text_of(part) for part in [*own, source])
     given, waiting = set(), names_in(blank(source, functions))
     while more := {helper.__name__ for helper in own} & waiting - given:
         given |= more
@@ -262,9 +258,8 @@ def definitions(source, functions, form="blank", mistake=None):
     return "\n\n".join([*texts, blank(source, functions, markers=form == "markers")])
 
 
-def file_text(title, parts, form="blank", mistake=None):
-    """A Python file. title: its docstring. parts: a list of (source, functions); a mistake is planted into all sources that have its
-    text."""
+def file_text(title, parts, form="blank"):
+    """A Python file. title: its docstring. parts: a list of (source, functions)."""
     sources = [source for source, _ in parts]
-    bodies = [definitions(source, functions, form, mistake) for source, functions in parts]
+    bodies = [definitions(source, functions, form) for source, functions in parts]
     return f'"""{title}"""\n\n' + "\n".join(import_lines(sources)) + "\n\n\n" + "\n\n".join(bodies)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from minigrad.coursework.exercises import EXERCISES, find
-from minigrad.coursework.solutions import NoSuchPlace, attempt, status_of
+from minigrad.coursework.solutions import NoSuchPlace, attempt, message, status_of
 from minigrad.coursework.variants import ALL
 
 
@@ -72,7 +72,7 @@ class CaseItem(pytest.Item):
         report = result.reports[0]
         if status_of(report) != "passes":
             again = f"python -m minigrad.coursework check {self.exercise.id} --case {self.case.name} --seed {seed}"
-            raise NotPassed(report.text(again=again))
+            raise NotPassed(message(self.exercise, self.case, report, again))
 
     def repr_failure(self, excinfo):
         """The message alone: there is nothing to see in the checker's frames."""

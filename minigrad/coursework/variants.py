@@ -2,12 +2,14 @@
 
 Model solutions, their mistakes and their cases in one place."""
 
+from functools import partial
+
 import numpy as np
 
+from minigrad import SGD
 from minigrad.coursework import mistakes as m
 from minigrad.coursework.cases import Case
 from minigrad.coursework.exercises import EXERCISES, Exercise, any_loss, choice, whole, window
-from minigrad.coursework.plain import SGD
 from minigrad.coursework.source import Mistake
 from minigrad.layers.base import Layer
 
@@ -285,11 +287,10 @@ DILATED_FORWARD = (
 )
 DILATED_BACKWARD = (
     Mistake("= for +=", _DX, _DX.replace("+=", "="), "A pixel is read by several taps: add."),
-    Mistake(
-        "kernel flipped in backward", _DX, _DX.replace("W[i, j]", "W[-1 - i, -1 - j]"), "dx gets back W[i, j]·dy where tap (i, j) read."
-    ),
+    Mistake("kernel flipped in backward", _DX, _DX.replace("W[i, j]", "W[-1 - i, -1 - j]"),
+            "dx gets back W[i, j]·dy where tap (i, j) read."),
     Mistake("dW averaged", "self.dW, self.db = dW,", "self.dW, self.db = dW / len(dy),", "Layers sum; only the loss divides by N."),
-)
+)  # fmt: skip
 _BACK = "np.add.at(dx, (slice(None), r[:, None], q), dy @ self.W[i, j].T)"
 CIRCULAR_FORWARD = (
     Mistake("shifted", "(np.arange(OH) * self.S + i - self.P) % H, (np.arange(OW) * self.S + j - self.P) % W\n                y",
@@ -330,13 +331,11 @@ CHANNEL_FORWARD = (
     Mistake("not scaled", "/ x.dtype.type(1 - self.p)", "/ x.dtype.type(1)", "What is kept is divided by 1 − p."),
 )  # fmt: skip
 CHANNEL_BACKWARD = (
-    Mistake(
-        "not scaled in backward", "return dy * self.mask", "return dy * (self.mask > 0)", "forward divided by 1 − p; so must backward."
-    ),
-    Mistake(
-        "passes everything", "return dy * self.mask", "return dy.copy()", "What was silent in forward gets no gradient: dx = dy · mask."
-    ),
-)
+    Mistake("not scaled in backward", "return dy * self.mask", "return dy * (self.mask > 0)",
+            "forward divided by 1 − p; so must backward."),
+    Mistake("passes everything", "return dy * self.mask", "return dy.copy()",
+            "What was silent in forward gets no gradient: dx = dy · mask."),
+)  # fmt: skip
 _AHEAD = "p.value[...] += self.momentum * v - downhill"
 NESTEROV_STEP = (
     Mistake("no look ahead", _AHEAD, "p.value[...] += v", "That is the plain rule: w moves by momentum · v − lr · g, with the new v."),
@@ -366,16 +365,16 @@ RING_BACKWARD = (
 
 
 def pair(group, title, source, forward_cases, backward_cases, vary, mistakes, points, minutes, reading, random=False):
-    """An exercise for forward and one for backward. vary: kind -> (rng -> Case)."""
+    """An exercise for forward and one for backward. vary: (rng, kind) -> Case."""
     before, after = mistakes
     kind = forward_cases[0].kind
     first = Exercise(
-        f"{group}.forward", f"{title}, forward", source, ("forward",), (), forward_cases, vary(kind), before, points[0], minutes, reading,
-        after, random=random,
+        f"{group}.forward", f"{title}, forward", source, ("forward",), (), forward_cases, partial(vary, kind=kind), before, points[0],
+        minutes, reading, after, random=random,
     )  # fmt: skip
     second = Exercise(
-        f"{group}.backward", f"{title}, backward", source, ("backward",), (first.id,), backward_cases, vary("gradients"), after, points[1],
-        minutes, reading, before, random=random,
+        f"{group}.backward", f"{title}, backward", source, ("backward",), (first.id,), backward_cases, partial(vary, kind="gradients"),
+        after, points[1], minutes, reading, before, random=random,
     )  # fmt: skip
     return first, second
 
@@ -385,49 +384,34 @@ def both(*rows):
     return tuple(tuple(Case(name, x, args, kwargs, kind) for name, x, args, kwargs in rows) for kind in ("forward", "gradients"))
 
 
-def any_dilated(kind):
-    def vary(rng):
-        K, S, D, C = whole(rng, 2, 3), whole(rng, 1, 2), whole(rng, 2, 3), whole(rng, 2, 3)
-        x = (whole(rng, 1, 3), window(rng, D * (K - 1) + 1, S), window(rng, D * (K - 1) + 1, S) + 1, C)
-        return Case("", x, (C, whole(rng, 4, 5), K), {"stride": S, "dilation": D}, kind)
-
-    return vary
+def any_dilated(rng, kind):
+    K, S, D, C = whole(rng, 2, 3), whole(rng, 1, 2), whole(rng, 2, 3), whole(rng, 2, 3)
+    x = (whole(rng, 1, 3), window(rng, D * (K - 1) + 1, S), window(rng, D * (K - 1) + 1, S) + 1, C)
+    return Case("", x, (C, whole(rng, 4, 5), K), {"stride": S, "dilation": D}, kind)
 
 
-def any_circular(kind):
-    def vary(rng):
-        K, C = whole(rng, 2, 3), whole(rng, 2, 3)
-        x = (whole(rng, 1, 3), whole(rng, 4, 5), whole(rng, 5, 7), C)
-        return Case("", x, (C, whole(rng, 4, 5), K), {"stride": whole(rng, 1, 2), "padding": whole(rng, 1, 2)}, kind)
-
-    return vary
+def any_circular(rng, kind):
+    K, C = whole(rng, 2, 3), whole(rng, 2, 3)
+    x = (whole(rng, 1, 3), whole(rng, 4, 5), whole(rng, 5, 7), C)
+    return Case("", x, (C, whole(rng, 4, 5), K), {"stride": whole(rng, 1, 2), "padding": whole(rng, 1, 2)}, kind)
 
 
-def any_window(kind):
-    def vary(rng):
-        K = whole(rng, 2, 3)
-        S = whole(rng, 1, K)
-        return Case("", (whole(rng, 2, 3), window(rng, K, S), window(rng, K, S) + 1, whole(rng, 1, 3)), (K, S), kind=kind)
-
-    return vary
+def any_window(rng, kind):
+    K = whole(rng, 2, 3)
+    S = whole(rng, 1, K)
+    return Case("", (whole(rng, 2, 3), window(rng, K, S), window(rng, K, S) + 1, whole(rng, 1, 3)), (K, S), kind=kind)
 
 
-def any_square(kind):
-    def vary(rng):
-        settings = {"size": choice(rng, 3, 5), "alpha": choice(rng, 0.2, 0.4), "beta": choice(rng, 0.5, 0.75), "k": choice(rng, 1.0, 2.0)}
-        return Case("", (whole(rng, 1, 3), whole(rng, 3, 4), whole(rng, 4, 6), 2), kwargs=settings, kind=kind)
-
-    return vary
+def any_square(rng, kind):
+    settings = {"size": choice(rng, 3, 5), "alpha": choice(rng, 0.2, 0.4), "beta": choice(rng, 0.5, 0.75), "k": choice(rng, 1.0, 2.0)}
+    return Case("", (whole(rng, 1, 3), whole(rng, 3, 4), whole(rng, 4, 6), 2), kwargs=settings, kind=kind)
 
 
-def any_channels(kind):
-    def vary(rng):
-        settings = {"p": choice(rng, 0.2, 0.35, 0.6)}
-        if kind == "property":
-            return Case("", (whole(rng, 20, 30), 3, 2, 40), kwargs=settings, kind=kind, property="drops_channels")
-        return Case("", (whole(rng, 2, 3), 3, 4, 7), kwargs=settings, kind=kind, mode=choice(rng, "train", "eval"))
-
-    return vary
+def any_channels(rng, kind):
+    settings = {"p": choice(rng, 0.2, 0.35, 0.6)}
+    if kind == "property":
+        return Case("", (whole(rng, 20, 30), 3, 2, 40), kwargs=settings, kind=kind, property="drops_channels")
+    return Case("", (whole(rng, 2, 3), 3, 4, 7), kwargs=settings, kind=kind, mode=choice(rng, "train", "eval"))
 
 
 def any_nesterov(rng):
@@ -436,21 +420,13 @@ def any_nesterov(rng):
     return Case("", (), ((0.1, *lrs),), settings, "property", property="trajectory")
 
 
-def any_smoothed(kind):
-    plain = any_loss(kind)
-
-    def vary(rng):
-        case = plain(rng)
-        return Case("", case.x, (choice(rng, 0.05, 0.2),), kind=kind, labels=case.labels)
-
-    return vary
+def any_smoothed(rng, kind):
+    case = any_loss(rng, kind)
+    return Case("", case.x, (choice(rng, 0.05, 0.2),), kind=kind, labels=case.labels)
 
 
-def any_ring(kind):
-    def vary(rng):
-        return Case("", (whole(rng, 3, 5), whole(rng, 1, 3), 2, 3, whole(rng, 1, 4)), kind=kind)
-
-    return vary
+def any_ring(rng, kind):
+    return Case("", (whole(rng, 3, 5), whole(rng, 1, 3), 2, 3, whole(rng, 1, 4)), kind=kind)
 
 
 VARIANTS = (

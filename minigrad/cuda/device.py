@@ -32,6 +32,13 @@ def tf32(cupy, index):
     return int(os.environ.setdefault("CUPY_TF32", "1")) > 0
 
 
+@functools.cache
+def say_if_apart(cupy, one, other):
+    """Warn, once, if two GPUs cannot reach each other's memory; CUDA then copies through the host by itself."""
+    if not cupy.cuda.runtime.deviceCanAccessPeer(one, other):
+        warnings.warn(f"GPUs {one} and {other} cannot reach each other's memory: what they exchange goes through the host", stacklevel=4)
+
+
 class CudaDevice(Device):
     """The GPU of that number. `Device("0")` makes one; two of the same number are two queues of work on one GPU.
 
@@ -53,7 +60,7 @@ class CudaDevice(Device):
             )
         self.place, cuda = self, self.xp.cuda
         self.gpu, self.tf32 = cuda.Device(self.index), tf32(self.xp, self.index)
-        self.functions, self.known = {}, {self.index}
+        self.functions = {}
         with self.gpu:  # streams and events belong to the device that is current when they are made
             self.stream, self.copies = cuda.Stream(non_blocking=True), cuda.Stream(non_blocking=True)
             self.event, self.before = cuda.Event(disable_timing=True), cuda.Event(disable_timing=True)
@@ -68,6 +75,25 @@ class CudaDevice(Device):
 
     def properties(self, index):
         return self.xp.cuda.runtime.getDeviceProperties(index)
+
+    @property
+    def held(self):
+        """Bytes of the GPU that this process holds, in use or kept for later; it gives none back."""
+        with self.gpu:
+            return self.xp.get_default_memory_pool().total_bytes()
+
+    @property
+    def memory(self):
+        """Bytes that this process may have on the GPU: what it holds, and what nobody does."""
+        with self.gpu:
+            return self.xp.cuda.runtime.memGetInfo()[0] + self.held
+
+    @property
+    def description(self):
+        """The GPU and the software that drives it, for measurements."""
+        runtime = self.xp.cuda.runtime
+        driver, cuda = (f"{v // 1000}.{v % 1000 // 10}" for v in (runtime.driverGetVersion(), runtime.runtimeGetVersion()))
+        return f"{self.properties(self.index)['name'].decode()}, driver for CUDA {driver}, CUDA {cuda}, CuPy {self.xp.__version__}"
 
     @property
     def arithmetic(self):
@@ -134,22 +160,13 @@ class CudaDevice(Device):
         with self:
             array = self.xp.ascontiguousarray(array)
         copy = target.empty(array.shape, array.dtype)
-        self.expect(target)
+        if target.index != self.index:
+            say_if_apart(self.xp, *sorted((self.index, target.index)))
         self.stream.wait_event(target.record())
         with self:
             copy.data.copy_from_device_async(array.data, array.nbytes, self.stream)
         target.stream.wait_event(self.record())
         return copy
-
-    def expect(self, target):
-        """Say once if the target's memory is out of reach; CUDA then copies through the host by itself."""
-        if target.index in self.known:
-            return
-        self.known.add(target.index)
-        if not self.xp.cuda.runtime.deviceCanAccessPeer(self.index, target.index):
-            warnings.warn(
-                f"GPU {self.index} cannot reach the memory of GPU {target.index}: what they exchange goes through the host", stacklevel=3
-            )
 
     def launch(self, file, kernel, units, *arguments, channels=1, blocks=None):
         """Run a kernel of file.cu on so many units of work, or on so many blocks.

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 WHITE = (255, 255, 255, 255)
+MODES = {"L": "is grey", "1": "is black and white", "I;16": "is 16-bit grey", "P": "has a palette", "RGBA": "has transparency"}
 
 
 class DataError(ValueError):
@@ -21,7 +22,8 @@ def open_image(path, content=None):
     try:
         return Image.open(path if content is None else io.BytesIO(content))
     except UnidentifiedImageError:
-        raise DataError(f"{path} is no image of a kind that Pillow can read.") from None
+        empty = (len(content) if content is not None else Path(path).stat().st_size) == 0
+        raise DataError(f"{path} is {'empty' if empty else 'no image of a kind that Pillow can read'}.") from None
     except MemoryError:
         raise
     except Exception as error:
@@ -58,8 +60,8 @@ def _remark(path, image):
     if image.format not in (meant, "MPO"):  # MPO: a JPEG with more pictures behind it
         remarks.append(f"is {image.format}, despite its name" if meant else f"is {image.format}")
     if image.mode != "RGB":
-        remarks.append({"L": "is grey", "1": "is black and white"}.get(image.mode, f"has colours of the kind {image.mode}"))
-    return " and ".join(remarks) or None
+        remarks.append(MODES.get(image.mode, f"has colours of the kind {image.mode}"))
+    return ", and ".join(remarks) or None
 
 
 def _decoded(path, work):

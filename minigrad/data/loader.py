@@ -122,6 +122,22 @@ class Loader:
     def __len__(self):
         return -(-len(self.images) // self.batch_size)
 
+    @property
+    def memory(self):
+        """Bytes of all batches there are at one time, at most: one is being used, one has just been asked for, the threads are at work
+        on two or three more."""
+        parts = -(-self.batch_size // self._part())
+        batches = 2 + -(-self._limit(parts) // parts) + 1
+        return batches * min(self.batch_size, len(self.images)) * self.crops * self.size**2 * 3 * 4
+
+    def _part(self):
+        """Images that a thread prepares at a time."""
+        return self.batch_size if isinstance(self.images, np.ndarray) and not self.one_by_one else PART
+
+    def _limit(self, parts):
+        """Parts that are prepared ahead, of batches of so many."""
+        return max(2 * parts, self.workers + 1)
+
     def batches(self, epoch, start=0):
         """A generator of the batches from number `start` on: images float32 (n, size, size, 3) on the device, labels int64 (n,).
 
@@ -135,7 +151,7 @@ class Loader:
         N = len(self.images)
         order = np.random.default_rng([self.seed, epoch, ORDER]).permutation(N) if self.shuffle else np.arange(N)
         views, noise = self._views(epoch), self._noise(epoch)
-        part = self.batch_size if isinstance(self.images, np.ndarray) and not self.one_by_one else PART
+        part = self._part()
 
         def tasks():
             for i in range(start * self.batch_size, N, self.batch_size):
@@ -153,7 +169,7 @@ class Loader:
             return x, chosen, rows.stop >= len(chosen)
 
         parts = -(-self.batch_size // part)
-        with closing(ahead(work, tasks(), self.workers, max(2 * parts, self.workers + 1))) as done:
+        with closing(ahead(work, tasks(), self.workers, self._limit(parts))) as done:
             for x, chosen, complete in done:
                 if complete:
                     yield x if self.crops == 10 else x[:, 0], self.labels[chosen]

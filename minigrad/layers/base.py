@@ -107,8 +107,9 @@ class Layer:
         dtype = np.dtype(dtype)
         if dtype not in (np.float32, np.float64):
             raise TypeError(f"{type(self).__name__}: layers compute in float32 or float64, not {dtype}")
-        for p in self.parameters():
-            p.value, p.grad = p.value.astype(dtype), None
+        with self.device:
+            for p in self.parameters():
+                p.value, p.grad = p.value.astype(dtype), None
         return self
 
     def check(self, x, name="x"):

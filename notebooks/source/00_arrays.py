@@ -86,8 +86,8 @@ axes[0].set_xticks([])
 plt.show()
 
 # %% [markdown]
-# Why does it matter? A layer mostly treats the channels of a pixel together, and a processor fetches 64 bytes at a time. What lies side by
-# side comes in one fetch.
+# Why does it matter? A layer mostly treats the channels of a pixel together, and a processor fetches memory in lines, of 64 bytes mostly.
+# What lies side by side comes in one fetch.
 #
 # **Predict.** From each of 4000 rows of a matrix we copy 60 numbers: first neighbours, then every second, every fourth, … every 64th. The
 # count is the same. How much longer does the last one take, for each number?
@@ -116,9 +116,14 @@ axis.set(
 )
 axis.set_xticks([4 * step for step in steps], [str(4 * step) for step in steps])
 axis.axvline(64, color="0.6", linestyle="--")
-axis.text(66, max(times) * 0.05, "a fetch: 64 bytes", fontsize=8)
+axis.text(66, max(times) * 0.05, "a line: 64 bytes", fontsize=8)
 axis.set_ylim(0)
 plt.show()
+print(f"{4 * steps[-1]} bytes apart, a number takes {times[-1] / times[0]:.0f} times as long as side by side")
+
+# %% [markdown]
+# Left of the dashed line several of our numbers come with one fetch. From it on every number costs a fetch of its own, and most of what is fetched
+# is thrown away.
 
 # %% [markdown]
 # ## 3 · Views
@@ -174,6 +179,27 @@ print("after W -= 0.1    the layer has", layer["W"])
 # layer ever writes into what it was handed, neither `x` nor `dy`: the layer before still needs the one, the other tower the other.
 
 # %% exercise="arrays.in_place"
+
+# %% [markdown]
+# ### Mend a bug
+#
+# This function takes the mean image from the pictures before they go into a network. It has worked for years, with pictures in uint8. Then
+# somebody hands over float32, and calls it twice. Run it, find the reason in the words `copy=False`, and mend it.
+
+
+# %%
+def centred(pictures):
+    """The pictures minus their mean picture, float32."""
+    pictures = pictures.astype(np.float32, copy=False)
+    pictures -= pictures.mean(axis=0)
+    return pictures
+
+
+for dtype in (np.uint8, np.float32):
+    mine = images.astype(dtype)
+    before = mine.copy()
+    centred(mine)
+    print(f"{np.dtype(dtype).name:8s} the caller's pictures are {'as they were' if (mine == before).all() else 'CHANGED'}")
 
 # %%
 conv = mg.Conv2d(3, 4, 3, rng=np.random.default_rng(SEED))

@@ -16,8 +16,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import minigrad as mg
+from minigrad import gradcheck
 from minigrad.coursework.explain import hunt
-from minigrad.gradcheck import check_layer, kink_free, numerical_gradient
+from minigrad.gradcheck import check_layer, kink_free
 
 plt.style.use("minigrad.minigrad")
 FAST = os.environ.get("MINIGRAD_FAST") == "1"
@@ -63,7 +64,7 @@ for dtype, colour in ((np.float64, "C0"), (np.float32, "C1")):
 axis.set(xlabel="step h", ylabel="relative error of the slope", title="A step too large, a step too small: sin at 1", ylim=(1e-13, 10))
 axis.axvline(np.finfo(np.float64).eps ** (1 / 3), color="0.6", linestyle="--", linewidth=1)
 axis.text(np.finfo(np.float64).eps ** (1 / 3) * 1.2, 2e-13, "ε^(1/3) = 6e-6", fontsize=8)
-axis.legend(fontsize=8, loc="upper left")
+axis.legend(fontsize=8, loc="lower right")
 plt.show()
 
 # %% [markdown]
@@ -101,7 +102,7 @@ plt.show()
 
 # %%
 A, dy, t = rng.standard_normal((4, 3)), rng.standard_normal(4), rng.standard_normal(3)
-found = numerical_gradient(lambda t: A @ t, t, dy)
+found = gradcheck.numerical_gradient(lambda t: A @ t, t, dy)
 print("by differences", found)
 print("Aᵀ dy         ", A.T @ dy)
 assert np.allclose(found, A.T @ dy, rtol=1e-9)
@@ -125,7 +126,7 @@ class Forgetful(mg.Layer):
 layer, x = Forgetful(), rng.standard_normal((3, 4))
 for name, dy in (("ones  ", np.ones((3, 4))), ("random", rng.standard_normal((3, 4)))):
     layer.forward(x)
-    error = np.abs(layer.backward(dy) - numerical_gradient(lambda x: Forgetful().forward(x), x, dy)).max()
+    error = np.abs(layer.backward(dy) - gradcheck.numerical_gradient(lambda x: Forgetful().forward(x), x, dy)).max()
     print(f"dy {name}: largest error {error:.1e}")
 
 # %% [markdown]
@@ -207,7 +208,8 @@ axis.invert_yaxis()
 plt.show()
 
 # %% [markdown]
-# Between right and wrong lie five powers of ten. That gap is what float64 and the right h buy: no tolerance has to be guessed.
+# The axis is logarithmic: between the right tensors and the wrong one lies a gap of many powers of ten, with the tolerance in its middle. That gap
+# is what float64 and the right h buy: no tolerance has to be guessed.
 #
 # ## 5 · The hunt
 #

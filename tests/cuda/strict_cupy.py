@@ -17,12 +17,15 @@ import contextlib
 import ctypes
 import inspect
 import threading
+import time
 import types
 
 import cupy as _real
+import cupyx.scipy.sparse  # noqa: F401  CuPy puts this off, and would then find the stand-in in its own place
 import numpy as _np
 from host_module import HostModule
 
+__version__ = _real.__version__
 DEVICES = 2
 state = types.SimpleNamespace()
 
@@ -128,7 +131,7 @@ class Event:
             raise CUDARuntimeError(
                 f"cudaErrorInvalidResourceHandle: an event of device {self.device_id} recorded on a stream of device {stream.device_id}"
             )
-        self.clock = dict(stream.clock)
+        self.clock, self.time = dict(stream.clock), time.perf_counter()
 
     def synchronize(self):
         state.waits += 1
@@ -148,6 +151,7 @@ class _Buffer:
 
     def __init__(self, nbytes):
         self.device, self.owner, self.written, self.read, self.nbytes = _device(), _stream(), None, {}, nbytes
+        self.used, self.problems = state.used, state.problems  # those of this run, should it outlive a reset
         if state.used[self.device] + nbytes > state.limit:
             self.nbytes = 0
             raise OutOfMemoryError(f"Out of memory allocating {nbytes:,} bytes (allocated so far: {state.used[self.device]:,} bytes)")
@@ -167,10 +171,10 @@ class _Buffer:
             self.read[stream] = stream.clock[stream]
 
     def __del__(self):  # a pool gives freed memory to the next allocation on its stream
-        state.used[self.device] -= self.nbytes
+        self.used[self.device] -= self.nbytes
         for other, tick in filter(None, [self.written, *self.read.items()]):
             if other is not self.owner and self.owner.clock.get(other, 0) < tick and _host_clock.get(other, 0) < tick:
-                state.problems.append(f"memory of device {self.device} freed while a stream of device {other.device_id} may still use it")
+                self.problems.append(f"memory of device {self.device} freed while a stream of device {other.device_id} may still use it")
 
 
 def _work(what, reads=(), writes=(), stream=None):
@@ -474,6 +478,16 @@ class RawModule:
         return launch
 
 
+def get_default_memory_pool():
+    return types.SimpleNamespace(total_bytes=lambda: state.used[_device()])
+
+
+def _elapsed(start, end):
+    if not (start.timing and end.timing):
+        raise CUDARuntimeError("cudaErrorInvalidResourceHandle: an event made with disable_timing has no time")
+    return 1000 * (end.time - start.time)
+
+
 def _properties(index):
     return {"name": b"stand-in", "multiProcessorCount": 2, "totalGlobalMem": state.limit}
 
@@ -483,7 +497,7 @@ cuda = types.SimpleNamespace(
     Stream=Stream,
     Event=Event,
     get_current_stream=_stream,
-    get_elapsed_time=lambda start, end: 1.0 if start.timing and end.timing else 1 / 0,
+    get_elapsed_time=_elapsed,
     alloc_pinned_memory=bytearray,
     memory=types.SimpleNamespace(OutOfMemoryError=OutOfMemoryError),
     cublas=types.SimpleNamespace(),

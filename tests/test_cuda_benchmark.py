@@ -1,0 +1,75 @@
+"""The benchmark on a GPU, through the stand-in: what it counts and what it prints. Its times mean nothing here."""
+
+import re
+import time
+
+import pytest
+
+import alexnet
+from minigrad import Conv2d, Dropout, Linear, LocalResponseNorm, MaxPool2d, ReLU, benchmark_gpu
+from minigrad.benchmark_gpu import work
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    monkeypatch.setattr(benchmark_gpu, "LARGE", 16)
+    monkeypatch.setattr(benchmark_gpu, "WARM_UP", 1)
+
+
+def printed(capsys, *flags):
+    assert alexnet.main(["benchmark", "--variant", "small", "--batch-size", "3", "--steps", "2", *flags]) == 0
+    return capsys.readouterr().out
+
+
+@pytest.mark.parametrize("device", ["0", "0,0", "0,1"])
+def test_the_table(stand_in, quick, capsys, device):
+    out = printed(capsys, "--device", device)
+    assert "stand-in, driver for CUDA 13.0, CUDA 13.0, CuPy " in out and "minigrad: small, batch 3, float32, products in TF32" in out
+    assert "median of 2 steps" in out and "ceilings measured now: copy" in out and "GPU memory held: minigrad 0." in out
+    rows = dict(re.findall(r"^(\w+) +[\d.]+ +[\d.]+ +[\d.]+%(.*)$", out, re.M))
+    assert {"conv1", "norm2", "pool5", "fc8", "drop7", "update"} <= rows.keys()
+    assert all(re.fullmatch(r" +\d+ +[\d.]+ +[\d.]+ +[\d.]+x", rows[name]) for name in ("conv1", "fc6", "pool2", "update"))
+
+
+def test_full_precision(stand_in, quick, capsys):
+    assert "minigrad: small, batch 3, float32, devices [Device('0')]" in printed(capsys, "--device", "0", "--fp32")
+
+
+def test_beside_pytorch(stand_in, quick, capsys, monkeypatch):
+    """PyTorch has the same network in both memory formats, on the CPU here."""
+    pytest.importorskip("torch")
+    side = benchmark_gpu.TheirStep
+    monkeypatch.setattr(side, "place", lambda self, index: self.torch.device("cpu"))
+    monkeypatch.setattr(side, "mark", lambda self: time.perf_counter())
+    monkeypatch.setattr(side, "between", lambda self, start, end: end - start)
+    out = printed(capsys, "--device", "0", "--against", "torch")
+    assert "eager, cudnn.benchmark on, TF32 on for convolutions and Linear, foreach SGD" in out
+    assert re.search(r"^torch contiguous +median", out, re.M) and re.search(r"^torch channels_last +median", out, re.M)
+    assert re.search(r"ratio to the faster of the two: [\d.]+ times PyTorch's speed", out)
+
+
+def test_pytorch_without_a_gpu(stand_in, capsys, monkeypatch):
+    torch = pytest.importorskip("torch")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert alexnet.main(["benchmark", "--variant", "small", "--device", "0", "--against", "torch"]) == 2
+    assert re.search(r"needs PyTorch, .* sees no GPU", capsys.readouterr().err)
+
+
+def test_a_clock_that_gpus_and_cpus_share(stand_in, capsys):
+    assert alexnet.main(["benchmark", "--variant", "small", "--device", "0,cpu"]) == 2
+    assert "no clock in common" in capsys.readouterr().err
+
+
+def test_bytes_and_operations():
+    """Counted by hand."""
+    x, y = (2, 6, 6, 4), (2, 6, 6, 8)
+    conv = Conv2d(4, 8, 3, padding=1)  # 36 columns of patches, one for the bias, and up to a multiple of four: 40
+    X, Y, P, W, operations = 2 * 36 * 16, 2 * 36 * 32, 72 * 160, 4 * 288, 2 * 72 * 288
+    forward = [(0, X + P), (operations, P + W + Y)]
+    assert work(conv, x, y) == (forward, [*forward, (operations, P + W + Y), (0, P + X)])
+    conv.input_gradient = False
+    assert work(conv, x, y) == (forward, forward)
+    assert work(Linear(10, 5), (2, 10), (2, 5)) == ([(200, 80 + 200 + 40)], [(200, 320)] * 2)
+    assert work(ReLU(), x, x) == work(LocalResponseNorm(), x, x) == ([(0, 2 * X)], [(0, 3 * X)])
+    assert work(MaxPool2d(2, 2), x, (2, 3, 3, 4)) == ([(0, X + X // 4 + X // 16)],) * 2
+    assert work(Dropout(), x, x) == ([(0, 2 * X)],) * 2
