@@ -413,7 +413,12 @@ for scale_at in ("test", "train"):
 print("1 · every number is silent or kept, and as many are silent as should be")
 
 # %%
-for make in (lambda: mg.Dropout(0.3), lambda: mg.Dropout(0.3, scale_at="train"), lambda: mg.Dropout().eval(), mg.Tanh):
+for make in (
+    lambda: mg.Dropout(0.3, rng=np.random.default_rng(SEED)),
+    lambda: mg.Dropout(0.3, scale_at="train", rng=np.random.default_rng(SEED)),
+    lambda: mg.Dropout().eval(),
+    mg.Tanh,
+):
     report = check_layer(make, (3, 4, 7))
     assert report.ok, report
     print(f"2 · {make()}: gradients right, worst error {max(e.worst_error for e in report.entries):.0e}")
