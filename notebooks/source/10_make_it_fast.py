@@ -240,11 +240,11 @@ axis.bar_label(bars, [f"{slow / fast:.1f} ×" for slow, fast in table.values()],
 axis.set(
     xticks=places, xticklabels=list(table), xlabel="layer", ylabel="ms an image", yscale="log", title=f"Forward and backward, {M} images"
 )
-axis.legend()
+axis.legend(fontsize=8, loc="upper left", bbox_to_anchor=(0.17, 1))
 plt.show()
 
 # %% [markdown]
-# A single ReLU gains nothing: handing it to threads costs more than it takes. It gains as a part of a slab's way (section 3).
+# A single ReLU of a few images gains little or loses: handing it to threads costs as much as it takes. It gains as a part of a slab's way (section 3).
 #
 # Four ideas are behind it, and you can find each in one file:
 #
