@@ -8,6 +8,8 @@ from numpy.lib.stride_tricks import as_strided
 from minigrad.device import memory
 from minigrad.layers.base import ImageLayer
 
+PATCHES = 1 << 22  # bytes of patches at a time
+
 
 def four_sides(padding):
     """padding as (top, bottom, left, right). Raises ValueError unless it is an int >= 0 or four of them."""
@@ -39,6 +41,22 @@ def im2col(x, K, S=1, padding=(0, 0, 0, 0)):
     patches = memory.empty((N, OH, OW, K, K, C), x.dtype)
     np.copyto(patches, as_strided(x, patches.shape, (n, S * h, S * w, h, w, c)))  # a window begins S pixels after the one before
     return patches.reshape(-1, K * K * C)
+
+
+def in_cache(N, bytes_per_image):
+    """0 .. N - 1 as slices of so many images that their patches are still in the processor's cache when the product wants them."""
+    step = max(1, PATCHES // bytes_per_image)
+    return [slice(i, min(i + step, N)) for i in range(0, N, step)]
+
+
+def added(total, a, b):
+    """total + a @ b, in the memory of total, which is None at first."""
+    product = memory.empty((len(a), b.shape[1]), a.dtype)
+    np.matmul(a, b, out=product)
+    if total is None:
+        return product
+    total += product
+    return total
 
 
 class Conv2d(ImageLayer):
@@ -81,24 +99,26 @@ class Conv2d(ImageLayer):
         return self.W.reshape(-1, self.out_channels).astype(dtype, copy=False)
 
     def forward_slab(self, x, first):
-        patches = im2col(x, self.kernel_size, self.stride, self.padding)
-        y = memory.empty((len(patches), self.out_channels), x.dtype)
-        np.matmul(patches, self.matrix(x.dtype), out=y)
-        shape = self.output_shape(x.shape)
-        rows = y.reshape(-1, shape[2] * self.out_channels)  # NumPy adds long rows faster than one pixel's few channels
-        rows += np.tile(self.b.astype(x.dtype, copy=False), shape[2])
-        return y.reshape(shape), x
+        y, W = memory.empty(self.output_shape(x.shape), x.dtype), self.matrix(x.dtype)
+        for images in in_cache(len(x), y[0].size // self.out_channels * len(W) * x.itemsize):
+            patches = im2col(x[images], self.kernel_size, self.stride, self.padding)
+            np.matmul(patches, W, out=y[images].reshape(-1, self.out_channels))
+        rows = y.reshape(-1, y.shape[2] * self.out_channels)  # NumPy adds long rows faster than one pixel's few channels
+        rows += np.tile(self.b.astype(x.dtype, copy=False), y.shape[2])
+        return y, x
 
     def backward_slab(self, dy, x):
         d = np.ascontiguousarray(dy)
-        db = np.ones(d.size // self.out_channels, d.dtype) @ d.reshape(-1, self.out_channels)  # a sum, and faster than NumPy's
+        rows = d.reshape(-1, self.out_channels)
+        db = np.ones(len(rows), d.dtype) @ rows  # a sum, and faster than NumPy's
         few = self.out_channels <= self.in_channels  # patches of dy are no larger than those of x
         if few and self.input_gradient and self.stride == 1 and max(self.padding) < self.kernel_size:
             dx, dW = self.from_patches_of_dy(d, x)
             return dx, (dW, db)
-        patches = im2col(x, self.kernel_size, self.stride, self.padding)
-        dW = memory.empty((patches.shape[1], self.out_channels), x.dtype)
-        np.matmul(patches.T, d.reshape(-1, self.out_channels), out=dW)
+        dW, size = None, self.W.size // self.out_channels
+        for images in in_cache(len(x), len(rows) // len(x) * size * x.itemsize):
+            patches = im2col(x[images], self.kernel_size, self.stride, self.padding)
+            dW = added(dW, patches.T, d[images].reshape(-1, self.out_channels))
         return self.tap_by_tap(d, x.shape) if self.input_gradient else None, (dW, db)
 
     def tap_by_tap(self, dy, shape):
@@ -120,11 +140,12 @@ class Conv2d(ImageLayer):
         x[h, w] met W[i, j] on the way to y[h + top - i, w + left - j]. So dx is a convolution of dy with the kernel turned
         by 180 degrees, and the same patches of dy give dW: one im2col in all, and one product instead of K * K."""
         K, (C, CO) = self.kernel_size, self.W.shape[2:]
-        patches = im2col(dy, K, 1, [K - 1 - side for side in self.padding])  # a row for each pixel of x
         turned = self.W[::-1, ::-1].transpose(0, 1, 3, 2).reshape(-1, C).astype(x.dtype, copy=False)  # (K * K * CO, C)
-        dx, dW = memory.empty(x.shape, x.dtype), memory.empty((C, K * K * CO), x.dtype)
-        np.matmul(patches, turned, out=dx.reshape(-1, C))
-        np.matmul(np.ascontiguousarray(x).reshape(-1, C).T, patches, out=dW)
+        dx, dW, pixels = memory.empty(x.shape, x.dtype), None, np.ascontiguousarray(x)
+        for images in in_cache(len(x), x[0].size // C * len(turned) * x.itemsize):
+            patches = im2col(dy[images], K, 1, [K - 1 - side for side in self.padding])  # a row for each pixel of x
+            np.matmul(patches, turned, out=dx[images].reshape(-1, C))
+            dW = added(dW, pixels[images].reshape(-1, C).T, patches)
         return dx, dW.reshape(C, K, K, CO)[:, ::-1, ::-1].transpose(1, 2, 0, 3)
 
     # On a GPU the patch matrix has a column more that holds 1, and zeros up to a multiple of 4; the bias lies as one more row below W. So
