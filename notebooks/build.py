@@ -31,7 +31,7 @@ except ImportError:
     %pip install -q "minigrad-alexnet @ git+{REPOSITORY}"
     import minigrad
 
-assert hasattr(minigrad, "LocalResponseNorm"), "Another project of the name minigrad is installed; take the one at {REPOSITORY}"
+assert hasattr(minigrad, "LocalResponseNorm"), "this minigrad is another project of that name: pip uninstall minigrad"
 """
 
 
