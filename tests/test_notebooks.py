@@ -204,5 +204,5 @@ def test_first_cell_installs_the_library_only_where_it_is_missing(monkeypatch):
 
 def test_first_cell_knows_the_other_project_of_that_name(monkeypatch):
     monkeypatch.setitem(sys.modules, "minigrad", ModuleType("minigrad"))
-    with pytest.raises(AssertionError, match="Another project of the name minigrad"):
+    with pytest.raises(AssertionError, match="another project of that name"):
         first_cell([])
