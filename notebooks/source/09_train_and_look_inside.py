@@ -157,7 +157,7 @@ for classes in (10, 1000):
 # images to validate with are never trained on. **Predict** the top-1 error after the first epoch, and after the last.
 
 # %%
-count, checks, epochs = (1500, 400, 3) if FAST else (10_000, 2_000, 6)
+count, checks, epochs = (1500, 400, 3) if FAST else (10_000, 2_000, 4)
 recipe = DEFAULTS["small"]
 mean = data.mean_image(dataset.train_images)
 common = {"mean": mean, "size": 28, "seed": SEED}
