@@ -303,7 +303,7 @@ show(lambda path: plots.neighbours([val_images[i] for i in rows_of], [[library[k
 
 # %% [markdown]
 # Even untrained weights see something, since nearby images have nearby outputs; and pixels are a strong opponent where all things are centred and of one size.
-# Training brings together what has one label: after six epochs on all images fc7 should be well ahead, after a very short training it may not be.
+# Training brings together what has one label: after all epochs on all images fc7 should be well ahead, after a very short training it may not be.
 #
 # ## 7 · Four rituals
 #
