@@ -188,6 +188,9 @@ def benchmark(make, *, batch_size, steps, against=None, macs=None, out=None):
                     updates.append(time.perf_counter() - begun)
     medians = {name: statistics.median(values) for name, values in times.items()}
     print_layers(tables, statistics.median(updates), medians["minigrad"], batch_size, macs or {}, out)
+    fewer = dict.fromkeys(name for _, _, name, layer in net.layers() if getattr(layer, "kernels", None) is not None)
+    if fewer:
+        print(f"GFLOP/s are those of the plain sum; {', '.join(fewer)} multiply 16 times for 36 of its (layers/winograd.py)", file=out)
     for name, seconds in medians.items():
         low, high = min(times[name]), max(times[name])
         print(

@@ -27,6 +27,12 @@ def conv(*arguments, **options):
     return Conv2d(*arguments, **options, std=0.5, bias=0.25, rng=np.random.default_rng(1))
 
 
+def winograd(*arguments, **options):
+    layer = conv(*arguments, **options)
+    layer.winograd_channels = 1
+    return layer
+
+
 def linear(*arguments):
     return Linear(*arguments, std=0.5, bias=-0.25, rng=np.random.default_rng(2))
 
@@ -65,6 +71,7 @@ CASES = {
     "conv": (lambda: conv(3, 4, 3), (2, 5, 7, 3)),
     "conv padded on four sides": (lambda: conv(2, 3, 3, stride=2, padding=(0, 3, 1, 2)), (1, 6, 9, 2)),
     "conv that skips pixels": (lambda: conv(2, 5, 1, stride=3), (3, 5, 8, 2)),
+    "conv, Winograd": (lambda: winograd(3, 4, 3, padding=(2, 1, 0, 1)), (3, 5, 6, 3)),
     "linear": (lambda: linear(7, 5), (3, 7)),
     "linear, one image": (lambda: linear(4, 1), (1, 4)),
     "relu": (ReLU, (3, 5, 4, 3)),

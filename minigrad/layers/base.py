@@ -155,6 +155,10 @@ class ImageLayer(Layer):
     def begin(self):
         """Called once before each forward of a whole batch."""
 
+    def gradients(self, sums):
+        """The gradients of the parameters, from those of all slabs added up."""
+        return sums
+
     def forget(self):
         self.call = None
         super().forget()
@@ -293,8 +297,8 @@ def backward_cut(layers, dy):
                 turn += 1
 
     first.device.run(work, range(len(tasks)))
-    for layer, gradients in zip(layers, totals, strict=True):
-        for name, total in zip(layer.names, gradients, strict=True):
+    for layer, sums in zip(layers, totals, strict=True):
+        for name, total in zip(layer.names, layer.gradients(sums), strict=True):
             value = getattr(layer, name)
             setattr(layer, "d" + name, np.ascontiguousarray(total.reshape(value.shape), value.dtype))
     return dx

@@ -1,0 +1,117 @@
+"""Convolution by 3 x 3 kernels in fewer multiplications: F(2 x 2, 3 x 3) of Lavin and Gray, "Fast Algorithms for Convolutional Neural
+Networks", 2015 (arXiv:1509.09308), section 4.1, after Winograd.
+
+Two neighbouring outputs of a kernel of three weights, y0 = x0 w0 + x1 w1 + x2 w2 and y1 = x1 w0 + x2 w1 + x3 w2, take six
+multiplications. With
+
+    m0 = (x0 - x2) w0    m1 = (x1 + x2) (w0 + w1 + w2) / 2    m2 = (x2 - x1) (w0 - w1 + w2) / 2    m3 = (x1 - x3) w2
+
+they are y0 = m0 + m1 + m2 and y1 = m1 - m2 - m3: four. Along rows and columns at once, a tile of 4 x 4 pixels gives 2 x 2 outputs with
+16 multiplications instead of 36; over all tiles and channels these are 16 matrix products. What is added before and after them takes
+about as long as im2col.
+
+Every step is linear in x and in W, so backward goes through the transposed steps in reverse. The names B, G and A are the paper's.
+
+N images; T x U tiles in each, which make 2T x 2U outputs; C input and CO output channels."""
+
+import numpy as np
+
+from minigrad.device import memory
+
+G = np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]])
+G_BOTH = np.kron(G, G)  # (16, 9): along rows and columns at once
+
+
+def multiplications(OH, OW):
+    """16 a tile: for OH x OW outputs and each pair of channels. Tiles that stand over the edge make outputs that nobody wants."""
+    return 16 * ((OH + 1) // 2) * ((OW + 1) // 2)
+
+
+def kernels(W, dtype):
+    """W (3, 3, C, CO) -> U (16, C, CO), what the sums of a tile are multiplied by: G W G'."""
+    U = memory.empty((16, *W.shape[2:]), dtype)
+    np.matmul(G_BOTH.astype(dtype), W.reshape(9, -1).astype(dtype, copy=False), out=U.reshape(16, -1))
+    return U
+
+
+def kernels_backward(dU):
+    """dU (16, C, CO) -> dW (3, 3, C, CO)."""
+    dW = memory.empty((3, 3, *dU.shape[1:]), dU.dtype)
+    np.matmul(G_BOTH.T.astype(dU.dtype), dU.reshape(16, -1), out=dW.reshape(9, -1))
+    return dW
+
+
+def tiles(x):
+    """x (N, 2T + 2, 2U + 2, C) -> (16, N * T * U, C), the sums of each tile: B' x B."""
+    return sums(sums(x)).reshape(16, -1, x.shape[3])
+
+
+def tiles_backward(d, shape):
+    """(16, N * T * U, C) -> dx (N, 2T + 2, 2U + 2, C), which is `shape`; neighbouring tiles share two pixels."""
+    N, H, W, C = shape
+    return sums_backward(sums_backward(d.reshape(4, 4, N, H // 2 - 1, W // 2 - 1, C)))
+
+
+def outputs(products, OH, OW):
+    """(16, N * T * U, CO) -> y (N, 2T, 2U, CO), of which OH x OW outputs are wanted: A' products A."""
+    return pairs(pairs(products.reshape(4, 4, -1, (OH + 1) // 2, (OW + 1) // 2, products.shape[2])))
+
+
+def outputs_backward(dy):
+    """dy (N, 2T, 2U, CO) -> (16, N * T * U, CO)."""
+    return pairs_backward(pairs_backward(dy)).reshape(16, -1, dy.shape[3])
+
+
+# The same along a single axis, which is always the third: columns while an array has four axes, then rows, or the other way round. The four
+# numbers of a tile are a new first axis.
+
+
+def sums(x):
+    """B' x: 2T + 2 pixels -> (4, ..., T)."""
+    T = x.shape[2] // 2 - 1
+    x0, x1, x2, x3 = (x[:, :, i : i + 2 * T : 2] for i in range(4))
+    s = memory.empty((4, *x0.shape), x.dtype)
+    np.subtract(x0, x2, out=s[0])
+    np.add(x1, x2, out=s[1])
+    np.subtract(x2, x1, out=s[2])
+    np.subtract(x1, x3, out=s[3])
+    return s
+
+
+def sums_backward(ds):
+    """B ds: (4, ..., T) -> 2T + 2 pixels."""
+    _, a, b, T, *rest = ds.shape
+    dx = memory.empty((a, b, 2 * T + 2, *rest), ds.dtype)
+    x0, x1, x2, x3 = (dx[:, :, i : i + 2 * T : 2] for i in range(4))
+    dx[:, :, 2 * T :] = 0
+    x0[...] = ds[0]
+    np.subtract(ds[1], ds[2], out=x1)
+    x1 += ds[3]
+    x2 += ds[1]
+    x2 += ds[2]
+    x2 -= ds[0]
+    x3 -= ds[3]
+    return dx
+
+
+def pairs(m):
+    """A' m: (4, ..., T) -> 2T outputs."""
+    _, a, b, T, *rest = m.shape
+    y = memory.empty((a, b, 2 * T, *rest), m.dtype)
+    y0, y1 = y[:, :, ::2], y[:, :, 1::2]
+    np.add(m[0], m[1], out=y0)
+    y0 += m[2]
+    np.subtract(m[1], m[2], out=y1)
+    y1 -= m[3]
+    return y
+
+
+def pairs_backward(dy):
+    """A dy: 2T outputs -> (4, ..., T)."""
+    y0, y1 = dy[:, :, ::2], dy[:, :, 1::2]
+    dm = memory.empty((4, *y0.shape), dy.dtype)
+    dm[0] = y0
+    np.add(y0, y1, out=dm[1])
+    np.subtract(y0, y1, out=dm[2])
+    np.negative(y1, out=dm[3])
+    return dm
