@@ -4,7 +4,6 @@ A stage is one column of layers for each tower. Towers may live on different dev
 else: exactly where the two GPUs of 2012 did (paper §3.5 and Figure 2)."""
 
 import argparse
-import json
 import os
 import sys
 import warnings
@@ -214,7 +213,7 @@ class AlexNet(Layer):
                 return shape[0], self.num_classes
             if shape[1:3] == (size, size):
                 return shape[0], self.num_classes
-        wanted = "28 to 32 pixels square" if self.variant == "small" else f"{size} x {size} pixels"
+        wanted = "28 to 32 pixels on each side" if self.variant == "small" else f"{size} x {size} pixels"
         raise ValueError(f"AlexNet {self.variant}: expects images (N, H, W, 3) of {wanted}, but they have shape {tuple(shape)}")
 
     def forward(self, images):
@@ -279,11 +278,11 @@ def up_to(net, name):
 # ---- what the network is made of
 
 
-def describe(net, batch_size=1):
-    """A list of dicts, one for each layer, towers together: stage, name, shape (H, W, C) or (units,) of one tower, towers, parameters,
-    macs (multiply-adds for an image), memory (bytes of the outputs for an image)."""
+def describe(net):
+    """A list of dicts, one for each layer, towers together: stage, name, layer (the first tower's), shape (H, W, C) or (units,) of one
+    tower, towers, parameters, macs (multiply-adds for an image), memory (bytes of the outputs for an image)."""
     rows, macs = [], macs_by_layer(net)
-    shape = (batch_size, net.image_size, net.image_size, 3)
+    shape = (1, net.image_size, net.image_size, 3)
     for s, stage in enumerate(net.towers.stages):
         inputs, T = shape, len(stage)
         for name in stage[0].layers:
@@ -491,12 +490,15 @@ def command_line():
         p.add_argument(
             "--device",
             metavar="D",
-            help="cpu, 0 (a GPU), auto (two GPUs, or one, or the CPU); cpu,cpu or 0,1 for the two towers side by side (default: cpu)",
+            help="cpu, 0 (a GPU), auto (two GPUs, or one, or the CPU); cpu,cpu or 0,1 for the two towers side by side "
+            "(default: cpu; of a run that goes on, its own)",
         )
         p.add_argument("--fp32", action="store_true", help="on GPUs multiply in float32 throughout, not in TF32")
 
+    variant = "small; paper for a folder of images of 224 pixels or more"
+
     def network(p, default=None):
-        p.add_argument("--variant", choices=list(WIDTHS), default=default, help="which network (default: small)")
+        p.add_argument("--variant", choices=list(WIDTHS), default=default, help=f"which network (default: {default or variant})")
         place(p)
         p.add_argument("--seed", type=NATURAL, default=None, help="of weights, order, augmentation and dropout (default: 0)")
         p.add_argument("--init", choices=list(PRESETS), default=None, help="starting weights (default: 2012)")
@@ -515,7 +517,9 @@ def command_line():
     p.add_argument("--data", metavar="DATA", help=data_help)
     p.add_argument("--synthetic", action="store_true", default=None, help="random images made up on the spot instead of --data")
     p.add_argument("--skip-bad", action="store_true", help="leave out images that cannot be decoded")
-    p.add_argument("--epochs", type=WHOLE, help="how many passes over the images (default: 12 for small, else 90)")
+    p.add_argument(
+        "--epochs", type=WHOLE, help="how many passes over the images, those before --resume included (default: 12 for small, else 90)"
+    )
     p.add_argument("--batch-size", type=WHOLE, help="images in a step (default: 64 for small, else 128)")
     p.add_argument("--lr", type=RATE, help="learning rate (default: 0.01; small: 0.015)")
     p.add_argument("--momentum", type=RATE, help="(default: 0.9)")
@@ -609,7 +613,7 @@ def command_line():
     p = word("benchmark", "one training step, layer by layer")
     network(p, "paper")
     p.add_argument("--batch-size", type=WHOLE, default=64)
-    p.add_argument("--steps", type=WHOLE, default=7, help="timed steps, after one to warm up (default: 7)")
+    p.add_argument("--steps", type=WHOLE, help="timed steps, after a warm-up (default: 7, on GPUs 20)")
     p.add_argument("--classes", type=at_least(2, int, "a whole number of at least 2"), default=1000)
     p.add_argument("--against", choices=["torch"], help="the same network in PyTorch, steps in turn")
     return parser
@@ -636,11 +640,10 @@ def make_network(options, num_classes):
 def load_data(config, skip_bad=False):
     if "data" not in config:
         raise UsageError("The checkpoint comes from elsewhere and names no data: add --data.")
-    size = 224 if config["variant"] != "small" else 28
+    small = config["variant"] == "small"
     if config.get("synthetic"):
-        return data.synthetic(256 if size > 28 else 32, 10, 512 if size > 28 else 4096, config["seed"])
-    spec = config["data"]
-    return data.load(spec, size=32 if size == 28 else size, skip_bad=skip_bad)
+        return data.synthetic(32 if small else 256, 10, 4096 if small else 512, config["seed"])
+    return data.load(config["data"], size=32 if small else 224, skip_bad=skip_bad)
 
 
 def image_size(config, dataset):
@@ -649,7 +652,7 @@ def image_size(config, dataset):
     least, most = (28, 40) if config["variant"] == "small" else (224, float("inf"))
     if not least <= there <= most:
         wanted = f"{least} to {most}" if config["variant"] == "small" else f"at least {least}"
-        raise UsageError(f"The images of {dataset.name} have {there} pixels; the variant {config['variant']} needs {wanted}.")
+        raise UsageError(f"The images of {dataset.name} have {there} pixels; --variant {config['variant']} needs {wanted}.")
     return min(32, there) if config["variant"] == "small" else config.get("adapted", {}).get("image_size", 224)
 
 
@@ -665,14 +668,18 @@ def noise(config, dataset):
 
 def resumed_config(arguments, checkpoint):
     """What a run that goes on was made with."""
-    config = dict(checkpoint.metadata["config"])
+    config = dict(known_config(arguments.resume, checkpoint))
     for key in KEPT:
         value = getattr(arguments, key)
+        if key == "data" and value is not None and data.absolute(value) == data.absolute(config.get("data", "")):
+            continue
         if value is not None and value != config.get(key):
             flag = "--" + key.replace("_", "-")
             raise UsageError(f"The run was made with {flag} {config.get(key)}, so it cannot go on with {value}; leave {flag} out.")
     config["epochs"] = arguments.epochs or config["epochs"]
-    config["device"], config["fp32"] = arguments.device or config["device"], arguments.fp32 or config.get("fp32", False)
+    config["device"] = arguments.device or config["device"]
+    for key in ("fp32", "skip_bad"):
+        config[key] = getattr(arguments, key) or config.get(key, False)
     return config
 
 
@@ -686,15 +693,17 @@ def new_config(arguments, start=None):
                 raise UsageError(f"{arguments.checkpoint} has the {key} {there}, so training cannot start there with {config[key]}.")
         if start.metadata["config"].get("adapted"):
             config["adapted"] = start.metadata["config"]["adapted"]
-    config.setdefault("variant", "small")
+    photographs = "data" in config and not config.get("synthetic") and (data.side(config["data"]) or 0) >= 224
+    config.setdefault("variant", "paper" if photographs else "small")
     defaults = dict(DEFAULTS.get(config["variant"], DEFAULTS["paper"]))
     if start is not None:
         defaults["lr"] /= 10  # as in the last stage of the paper's pre-trained networks
     more = {"seed": 0, "data": "fashion-mnist", "synthetic": False, "momentum": 0.9, "weight_decay": 5e-4}
     config = {**more, **defaults, **config}
+    config["data"] = data.absolute(config["data"])
     config.setdefault("colour_noise", 0.1 if config["augment"] and config["variant"] != "small" else 0.0)
     config["epochs"] = arguments.epochs or defaults["epochs"]
-    config["device"], config["fp32"] = arguments.device or "cpu", arguments.fp32
+    config["device"], config["fp32"], config["skip_bad"] = arguments.device or "cpu", arguments.fp32, arguments.skip_bad
     return config
 
 
@@ -703,7 +712,7 @@ def start_from(start, net, same_classes):
     values = start.values
     if not same_classes:
         values = {name: value for name, value in values.items() if ".fc8." not in name}
-        values |= {p.name: p.value for p in net.parameters() if ".fc8." in p.name}
+        values |= {p.name: training.to_host(p.value) for p in net.parameters() if ".fc8." in p.name}
     training.restore(replace(start, values=values), net)
 
 
@@ -715,15 +724,19 @@ def train_command(arguments):
         checkpoint = training.load_checkpoint(arguments.resume)
         config = resumed_config(arguments, checkpoint)
         folder = Path(arguments.resume)
-        output = Path(arguments.output or (folder if folder.is_dir() else folder.parent))
+        folder = folder if folder.is_dir() else folder.parent
+        other = arguments.output and Path(arguments.output).resolve() != folder.resolve()
+        output = new_folder(arguments.output, "") if other else folder
     else:
         start = weights.load(arguments.checkpoint) if arguments.checkpoint else None
+        if start is not None:
+            known_config(arguments.checkpoint, start)
         config = new_config(arguments, start)
     if config["momentum"] >= 1:
         raise UsageError(f"--momentum must be below 1, not {config['momentum']}.")
 
     make_network(config, config.get("num_classes", 2))  # what cannot be made is said before any data is read
-    dataset = load_data(config, arguments.skip_bad)
+    dataset = load_data(config, config["skip_bad"])
     if checkpoint is not None:
         same_classes(checkpoint, dataset)
     size = image_size(config, dataset)
@@ -783,6 +796,8 @@ def train_command(arguments):
     except training.Interrupted as stop:
         print(f"{stop}\nTo go on: python alexnet.py --resume {output}", file=sys.stderr)
         return 130
+    except data.DataError as error:  # an image that only decoding shows to be broken
+        raise UsageError(f"{error} The run was saved; when the file is mended, go on: python alexnet.py --resume {output}") from None
     print(f"The run is in {output}: curves.png, filters.png, history.csv, checkpoint.safetensors", file=sys.stderr)
     return 0
 
@@ -799,10 +814,19 @@ def schedule(config):
     return Constant(config["lr"])
 
 
+def known_config(path, checkpoint):
+    """The config of a checkpoint. Raises UsageError if it does not say which network it is of."""
+    config = checkpoint.metadata.get("config")
+    missing = [key for key in ("variant", "init", "seed", "num_classes", "classes") if not isinstance(config, dict) or key not in config]
+    if missing:
+        raise UsageError(f"{path} is no checkpoint of a network of ours: its config does not say {', '.join(missing)}.")
+    return config
+
+
 def new_folder(asked, name):
     """The folder of a new run. Raises UsageError if the one asked for holds a run already: none is ever overwritten."""
     if asked:
-        if (Path(asked) / training.CHECKPOINT).exists():
+        if any((Path(asked) / name).exists() for name in (training.CHECKPOINT, "history.csv", "config.json")):
             raise UsageError(f"{asked} holds a run already: go on with it by --resume {asked}, or name another --output.")
         return Path(asked)
     folder, n = Path("runs") / name, 1
@@ -815,7 +839,7 @@ def new_folder(asked, name):
 def load_network(path, device=None, fp32=False):
     """The network of a checkpoint, in test mode, and the checkpoint."""
     checkpoint = weights.load(path)
-    config = checkpoint.metadata["config"]
+    config = known_config(path, checkpoint)
     net = make_network({**config, "device": device, "fp32": fp32}, config["num_classes"])
     training.restore(checkpoint, net)
     return net.eval(), checkpoint
@@ -837,7 +861,7 @@ def evaluate_command(arguments):
     config = loaded[0][1].metadata["config"]
     if arguments.data:
         config = {**config, "data": arguments.data, "synthetic": False}
-    dataset = load_data(config, arguments.skip_bad)
+    dataset = load_data(config, arguments.skip_bad or (not arguments.data and config.get("skip_bad", False)))
     for _, checkpoint in loaded:
         same_classes(checkpoint, dataset)
     labels, total = dataset.val_labels, 0
@@ -891,7 +915,7 @@ def figures_command(arguments):
     config = dict(checkpoint.metadata["config"])
     if arguments.data:
         config |= {"data": arguments.data, "synthetic": False}
-    dataset = load_data(config, arguments.skip_bad)
+    dataset = load_data(config, arguments.skip_bad or (not arguments.data and config.get("skip_bad", False)))
     same_classes(checkpoint, dataset)
     size, classes = image_size(config, dataset), dataset.classes
 
@@ -977,7 +1001,7 @@ def experiment_command(arguments):
             text = experiments.ablations_text(results)
             plots.ablations(results, folder / a.which)
         text = f"{dataset.name}, {len(dataset.train_labels):,} training images\n{text}"
-        (folder / f"{a.which}.json").write_text(json.dumps(results, indent=1) + "\n")
+        (folder / f"{a.which}.json").write_text(experiments.as_json(results) + "\n")
         (folder / f"{a.which}.txt").write_text(text + "\n")
     except OSError as error:
         raise UsageError(f"{folder} cannot be written: {error.strerror}; name another --output.") from None
@@ -1036,12 +1060,12 @@ def benchmark_command(arguments):
     try:
         if all(gpus):
             with enough_memory(net, a.batch_size):
-                benchmark_gpu.benchmark(net, batch_size=a.batch_size, steps=a.steps, against=a.against)
+                benchmark_gpu.benchmark(net, batch_size=a.batch_size, steps=a.steps or 20, against=a.against)
             return 0
         make = partial(AlexNet, net.variant, a.device or "cpu", a.classes, net.init, net.seed)
         macs = macs_by_layer(net)
         del net
-        benchmark.benchmark(make, batch_size=a.batch_size, steps=a.steps, against=a.against, macs=macs)
+        benchmark.benchmark(make, batch_size=a.batch_size, steps=a.steps or 7, against=a.against, macs=macs)
     except ImportError as error:
         raise UsageError(f"--against torch needs PyTorch, which cannot be used here ({error}): pip install torch.") from None
     return 0
@@ -1079,7 +1103,8 @@ def main(argv=None):
         print(f"alexnet.py: {error}", file=sys.stderr)
         return 2
     except MemoryError as error:
-        print(f"alexnet.py: There is not enough memory ({error}): a smaller --batch-size needs less.", file=sys.stderr)
+        advice = ": a smaller --batch-size needs less" if hasattr(arguments, "batch_size") else ""
+        print(f"alexnet.py: There is not enough memory ({error or 'Python gives no number'}){advice}.", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130

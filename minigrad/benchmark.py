@@ -190,7 +190,7 @@ def benchmark(make, *, batch_size, steps, against=None, macs=None, out=None):
     print_layers(tables, statistics.median(updates), medians["minigrad"], batch_size, macs or {}, out)
     fewer = dict.fromkeys(name for _, _, name, layer in net.layers() if getattr(layer, "kernels", None) is not None)
     if fewer:
-        print(f"GFLOP/s are those of the plain sum; {', '.join(fewer)} multiply 16 times for 36 of its (layers/winograd.py)", file=out)
+        print(f"GFLOP/s count the plain sum; {', '.join(fewer)} make 16 multiplications where it has 36 (layers/winograd.py)", file=out)
     for name, seconds in medians.items():
         low, high = min(times[name]), max(times[name])
         print(
@@ -219,4 +219,7 @@ def print_layers(tables, update, step, batch_size, macs, out):
         print(f"{name:9s} {forward * 1e3:11.1f} {backward * 1e3:12.1f} {(forward + backward) / step:7.1%} {rate}", file=out)
     print(f"{'update':9s} {'':11s} {update * 1e3:12.1f} {update / step:7.1%}", file=out)
     rest = step - total - update
-    print(f"{'the rest':9s} {'':11s} {rest * 1e3:12.1f} {rest / step:7.1%}   (exchange, loss, waiting for the last worker)", file=out)
+    print(
+        f"{'the rest':9s} {'':11s} {rest * 1e3:12.1f} {rest / step:7.1%}   (exchange, loss, Winograd's kernels, waiting for workers)",
+        file=out,
+    )

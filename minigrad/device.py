@@ -12,7 +12,7 @@ import threading
 import time
 import weakref
 from collections import defaultdict
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from functools import cached_property
 
 import numpy as np
@@ -37,7 +37,7 @@ class Memory:
         self.free, self.lent = defaultdict(list), {}
 
     def empty(self, shape, dtype):
-        """An uninitialised array of that shape; aligned to cache lines."""
+        """An uninitialised array of that shape; aligned to cache lines. Raises MemoryError, which says how much was wanted."""
         size = math.prod(shape) * np.dtype(dtype).itemsize
         if size < REUSED_FROM:
             return np.empty(shape, dtype)
@@ -45,13 +45,24 @@ class Memory:
             block, start = self.free[size].pop()
         except IndexError:
             # A bytearray, since views of views refer to the last array above something that is none: this one.
-            block = bytearray(size + 64)
+            block = self.fresh(size + 64)
             start = -np.frombuffer(block, np.uint8).ctypes.data % 64
         array = np.ndarray(shape, dtype, block, start)
         loan = Loan(array, self.back)
         loan.size, loan.block = size, (block, start)
         self.lent[id(loan)] = loan  # nobody calls back a weak reference that is gone itself
         return array
+
+    def fresh(self, size):
+        """New memory; if there is none, what lies unused is given back first."""
+        try:
+            return bytearray(size)
+        except MemoryError:
+            self.trim()
+        try:
+            return bytearray(size)
+        except MemoryError:
+            raise MemoryError(f"{size / 1e9:.2f} GB more are wanted for one array") from None
 
     def back(self, loan):
         """The array is gone: its memory is free."""
@@ -119,7 +130,7 @@ class Device:
 
     def __init__(self, name="cpu", threads=None):
         if not isinstance(name, str) or name.strip() != "cpu":
-            raise ValueError(unknown(name))
+            raise ValueError(f"there is no device {name!r}: a device is 'cpu', or the number of a GPU, such as '0'")
         if threads is not None and threads < 1:
             raise ValueError(f"a device needs at least one thread, not {threads}")
         self.name, self.threads = "cpu", threads or cores()
@@ -191,7 +202,13 @@ class Device:
             waiting, results = iter(enumerate(tasks)), [None] * len(tasks)
             lock = threading.Lock()
 
-            def worker(_):
+            def drop():
+                """Nobody shall take another task."""
+                with lock, contextlib.suppress(StopIteration):
+                    while True:
+                        next(waiting)
+
+            def worker():
                 while True:
                     with lock:
                         i, task = next(waiting, (None, None))
@@ -200,12 +217,17 @@ class Device:
                     try:
                         results[i] = work(task)
                     except BaseException:
-                        with lock, contextlib.suppress(StopIteration):
-                            while True:
-                                next(waiting)
+                        drop()
                         raise
 
-            list(self.workers.map(worker, range(min(self.threads, len(tasks)))))
+            futures = [self.workers.submit(worker) for _ in range(min(self.threads, len(tasks)))]
+            try:
+                wait(futures)
+            finally:  # after Ctrl-C, too: whoever goes on must find nobody at work any more
+                drop()
+                wait(futures)
+            for future in futures:
+                future.result()
             return results
 
 
@@ -230,6 +252,9 @@ def parse(text, towers=2):
 
         text = ",".join(map(str, range(min(count(), towers)))) or "cpu"
     names = [name.strip() for name in text.split(",")]
+    for name in names:
+        if name != "cpu" and not is_number(name):
+            raise ValueError(unknown(name))
     share = max(1, cores() // max(1, names.count("cpu")))
     return [Device(name) if is_number(name) else Device(name, share) for name in names]
 

@@ -30,7 +30,8 @@ def softmax(logits):
 
 
 def outputs(net, loader, name="evaluating", out=None):
-    """What a network says of all images of a loader, one array, in test mode. `out` gets a progress bar, if it is a terminal."""
+    """What a network says of all N images of a loader, in test mode: a NumPy array (N, ...) of the network's dtype. `out` gets a progress
+    bar, if it is a terminal."""
     net.eval()
     bar = tqdm(loader.batches(0), name, len(loader), file=out, disable=None, leave=False, dynamic_ncols=True, unit=" batches")
     return np.concatenate([to_host(net.forward(x)) for x, _ in bar])

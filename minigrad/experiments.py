@@ -1,6 +1,7 @@
 """What the paper claims of its parts, measured again on small images: ReLU against tanh (Figure 1), and the network without each
 of the paper's inventions in turn (§3 and §4)."""
 
+import json
 import math
 import statistics
 import sys
@@ -12,6 +13,11 @@ from minigrad.layers import Conv2d, Flatten, Linear, MaxPool2d, ReLU, Sequential
 from minigrad.optim import SGD, ByEpoch
 
 GRID = tuple(10 ** (k / 2) for k in range(-8, -3))  # learning rates, 1e-4 to 1e-2 by factors of the root of 10
+
+
+def as_json(results):
+    """The results as text. JSON knows no infinity: what was never reached is null."""
+    return json.dumps(json.loads(json.dumps(results), parse_constant=lambda _: None), indent=1)
 
 
 # ---- Figure 1: ReLU against tanh

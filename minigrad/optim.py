@@ -12,7 +12,7 @@ class SGD:
 
     v <- momentum v - lr g,   v <- v - lr weight_decay w,   w <- w + v.
 
-    parameters: an iterable of `Parameter`. A bias, whose name ends in "b", has the learning rate lr * bias_lr and the decay bias_decay.
+    parameters: an iterable of `Parameter`. A bias, called "b" or "....b", has the learning rate lr * bias_lr and the decay bias_decay.
     v keeps the lr it was made with; torch multiplies the whole buffer by the new one (the same while lr is constant).
     With lr = 0 a parameter is left alone, and so is its velocity. `lr` may be assigned between steps.
     Raises ValueError for numbers that make no sense."""
@@ -106,7 +106,7 @@ class ByEpoch(Constant):
 
 
 class LinearDecay(Constant):
-    """lr falls by lr / epochs after each of `epochs` epochs; afterwards it stays at the last rate, lr / epochs."""
+    """lr falls by lr / epochs after each of `epochs` epochs but the last; from then on it stays at lr / epochs."""
 
     def __init__(self, lr, epochs):
         super().__init__(lr)

@@ -135,11 +135,12 @@ def load_checkpoint(path):
 
 def _parse(path, header):
     try:
-        return json.loads(header[_HEADER])
+        metadata = json.loads(header[_HEADER])
+        if isinstance(metadata, dict):
+            return metadata
     except (KeyError, TypeError, ValueError):
-        raise TrainingError(
-            f"{path} is a safetensors file but no checkpoint of minigrad: its header has no valid '{_HEADER}' entry."
-        ) from None
+        pass
+    raise TrainingError(f"{path} is a safetensors file but no checkpoint of minigrad: its header has no valid '{_HEADER}' entry.")
 
 
 def restore(checkpoint, net, optimizer=None):
@@ -359,9 +360,9 @@ def train(
     checkpoint_every   seconds between checkpoints within an epoch
     out           where progress goes, standard error if None: a bar on a terminal, and one line an epoch
 
-    Raises TrainingError if the loss is not finite (before the weights are touched) or a file cannot be written,
-    and Interrupted after Ctrl-C or SIGTERM, once the current step is done and saved. A second Ctrl-C interrupts at
-    once.
+    Raises TrainingError if the loss is not finite (before the weights are touched) or a file cannot be written; what a loader
+    raises, once all steps before are saved; and Interrupted after Ctrl-C or SIGTERM, once the current step is done and
+    saved. A second Ctrl-C interrupts at once.
     """
     out = sys.stderr if out is None else out
     output = Path(output)
@@ -409,7 +410,7 @@ def train(
                 if position.batch < len(train_loader):
                     loaded = train_loader.batches(position.epoch, start=position.batch)
                     with closing(loaded), _bar(name, len(train_loader), position.batch, out) as bar:
-                        batches = signals.watch(loaded)
+                        batches = _or_save(signals.watch(loaded), save)
                         if first:
                             batches = _diagnosed(batches, net, config.get("init"), out)
                         _train_epoch(net, loss, optimizer, batches, position, save, checkpoint_every, bar)
@@ -436,7 +437,7 @@ def train(
 def _resume(checkpoint, net, schedule, batches):
     """Set `net.step` and `schedule` as they were, and return the position."""
     state = checkpoint.metadata
-    if "tally" not in state:
+    if not {"epoch", "batch", "batches", "tally", "history", "step", "schedule"} <= state.keys():
         raise TrainingError("The checkpoint holds weights but no position in a run: it cannot be resumed.")
     if state["batch"] > 0 and state["batches"] != batches:
         raise TrainingError(
@@ -458,7 +459,7 @@ def _train_epoch(net, loss, optimizer, batches, position, save, checkpoint_every
         logits = net.forward(x)
         value = loss.forward(logits, labels)
         _demand_finite(value, f"loss of batch {position.batch + 1} of epoch {position.epoch + 1}", optimizer.lr)
-        logits = to_host(logits)  # while a GPU has nothing else to do; the errors are counted while it does
+        logits = to_host(logits)  # copied while a GPU is idle; the errors are counted below, while it works
         net.backward(loss.backward())
         optimizer.step()
         tally.add(value, logits, labels)
@@ -468,6 +469,19 @@ def _train_epoch(net, loss, optimizer, batches, position, save, checkpoint_every
         if time.monotonic() - saved >= checkpoint_every:
             save()
             saved = time.monotonic()
+
+
+def _or_save(batches, save):
+    """Yield `batches`; if one cannot be had, save what was reached before the error goes on its way."""
+    while True:
+        try:
+            batch = next(batches)
+        except StopIteration:
+            return
+        except Exception:
+            save()
+            raise
+        yield batch
 
 
 def _diagnosed(batches, net, init, out):

@@ -6,11 +6,11 @@ What those networks expect of pixels is moved into their first layer, so that he
 from pathlib import Path
 
 import numpy as np
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file
 
 from minigrad.layers import Conv2d, Dropout, Flatten, Linear, LocalResponseNorm, MaxPool2d, ReLU
-from minigrad.training import Checkpoint, TrainingError, load_checkpoint
+from minigrad.training import Checkpoint, TrainingError, load_checkpoint, to_host
 
 LAYERS = ("conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7", "fc8")
 TORCHVISION = ("features.0", "features.3", "features.6", "features.8", "features.10", "classifier.1", "classifier.4", "classifier.6")
@@ -33,11 +33,12 @@ def load(path):
         return from_onnx(path)
     if path.suffix == ".safetensors" and path.is_file():
         try:
-            arrays = load_file(path)
-        except SafetensorError:
-            arrays = {}  # load_checkpoint says what is wrong
-        if TORCHVISION[0] + ".weight" in arrays:
-            return from_torchvision(path, arrays)
+            with safe_open(path, framework="np") as file:
+                names = set(file.keys())
+            if TORCHVISION[0] + ".weight" in names:
+                return from_torchvision(path, load_file(path))
+        except (OSError, SafetensorError):
+            pass  # load_checkpoint says what is wrong
     return load_checkpoint(path)
 
 
@@ -222,7 +223,7 @@ def _step(layer, flattened):
 
 
 def _host(array):
-    return np.asarray(array.get() if hasattr(array, "get") else array, np.float32)
+    return np.asarray(to_host(array), np.float32)
 
 
 def _pixels_mean(mean, side):

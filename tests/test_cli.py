@@ -2,6 +2,7 @@
 
 import csv
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,8 +13,10 @@ import numpy as np
 import pytest
 from make_imagenet import class_folders
 from PIL import Image
+from safetensors.numpy import save_file
 
 import alexnet
+from minigrad.data import loader
 from minigrad.training import load_checkpoint
 
 ROOT = Path(alexnet.__file__).parent
@@ -280,6 +283,83 @@ def test_a_run_is_never_overwritten(run, folder, capsys):
     before = (run / "checkpoint.safetensors").read_bytes()
     assert "--resume" in refusal(capsys, "--data", folder, "--output", run)
     assert (run / "checkpoint.safetensors").read_bytes() == before
+
+
+def test_a_run_that_goes_on_elsewhere_overwrites_no_other(run, folder, tmp_path, capsys):
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "history.csv").write_text("precious")
+    assert "other" in refusal(capsys, "--resume", run, "--epochs", "3", "--output", other)
+    assert "other" in refusal(capsys, "--data", folder, "--output", other)
+    assert [path.read_text() for path in other.iterdir()] == ["precious"]
+    before = (run / "checkpoint.safetensors").read_bytes()
+    assert alexnet.main(["--resume", str(run), "--epochs", "3", "--output", str(tmp_path / "new")]) == 0
+    assert (run / "checkpoint.safetensors").read_bytes() == before and len(rows(tmp_path / "new")) == 3
+
+
+def chosen(*argv):
+    return alexnet.new_config(alexnet.command_line().parse_args(["train", *map(str, argv)]))["variant"]
+
+
+def test_photographs_in_a_folder_are_for_the_paper_s_network(folder, three, tmp_path):
+    """`--data DIR` with ImageNet in DIR is the run of 2012; small images are for `small`."""
+    class_folders(tmp_path / "large", images=8, classes=2, width=300, height=240, odd=0)
+    assert chosen("--data", tmp_path / "large") == "paper"
+    assert chosen("--data", tmp_path / "large", "--variant", "owt") == "owt"
+    assert alexnet.main(["prepare", "--data", str(three), "--out", str(tmp_path / "prepared"), "--size", "224", "--workers", "1"]) == 0
+    assert chosen("--data", tmp_path / "prepared") == "paper"
+    for argv in ([], ["--synthetic"], ["--data", folder], ["--data", "fashion-mnist"], ["--data", three], ["--data", tmp_path / "nowhere"]):
+        assert chosen(*argv) == "small"
+
+
+def test_a_run_finds_its_data_from_anywhere(folder, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(folder.parent)
+    run = str(tmp_path / "run")
+    assert alexnet.main(["--data", folder.name, "--epochs", "1", "--schedule", "constant", "--output", run, *FLAGS]) == 0
+    monkeypatch.chdir(tmp_path)
+    assert alexnet.main(["evaluate", "--checkpoint", run]) == 0
+    assert alexnet.main(["--resume", run, "--data", f"{folder}/", "--epochs", "2"]) == 0
+
+
+@pytest.fixture
+def broken(folder, tmp_path):
+    """A copy of `folder`, one of whose images is cut off: its header looks well. And that image's path."""
+    shutil.copytree(folder, tmp_path / "broken")
+    path = tmp_path / "broken" / "train" / "dark" / "7.png"
+    path.write_bytes(path.read_bytes()[:-1000])
+    return tmp_path / "broken", path
+
+
+def test_an_image_that_only_decoding_shows_to_be_broken(folder, broken, tmp_path, capsys, monkeypatch):
+    """It costs no step: mended, the run goes on to what it would have been."""
+    monkeypatch.setattr(loader, "SAMPLE", 3)  # the mean image is not taken of it
+    (data, path), stopped, whole = broken, tmp_path / "stopped", tmp_path / "whole"
+    argv = ["--epochs", "2", *FLAGS, "--output"]
+    capsys.readouterr()
+    assert alexnet.main(["--data", str(data), *argv, str(stopped)]) == 2
+    message = capsys.readouterr().err.splitlines()[-1]
+    assert "7.png" in message and f"--resume {stopped}" in message
+    assert load_checkpoint(stopped).metadata["batch"] > 0
+    shutil.copy(folder / "train" / "dark" / "7.png", path)
+    assert alexnet.main(["--resume", str(stopped)]) == 0
+    assert alexnet.main(["--data", str(data), *argv, str(whole)]) == 0
+    assert same(whole, stopped)
+
+
+def test_what_was_left_out_stays_left_out(broken, tmp_path, capsys):
+    run = str(tmp_path / "run")
+    assert alexnet.main(["--data", str(broken[0]), "--skip-bad", "--epochs", "1", "--schedule", "constant", "--output", run, *FLAGS]) == 0
+    capsys.readouterr()
+    assert alexnet.main(["--resume", run, "--epochs", "2"]) == 0
+    assert "29 images to train" in capsys.readouterr().err
+    assert alexnet.main(["evaluate", "--checkpoint", run]) == 0
+
+
+@pytest.mark.parametrize("header", ["{}", "5", '{"config": 3}', '{"config": {"variant": "small"}}'])
+def test_a_checkpoint_with_nothing_in_it_is_refused(tmp_path, capsys, header):
+    save_file({"a": np.zeros(1)}, tmp_path / "empty.safetensors", metadata={"minigrad": header})
+    for flag in (["evaluate", "--checkpoint"], ["--resume"], ["--checkpoint"]):
+        assert "empty.safetensors" in refusal(capsys, *flag, tmp_path / "empty.safetensors")
 
 
 def test_resuming_with_other_settings_is_refused(run, capsys):

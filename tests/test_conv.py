@@ -167,3 +167,11 @@ def test_a_padding_that_is_none_is_refused(padding):
 def test_sizes_of_zero_are_refused(arguments):
     with pytest.raises(ValueError, match="Conv2d.*0"):
         Conv2d(*arguments)
+
+
+def test_kernels_are_square_and_sizes_whole():
+    with pytest.raises(ValueError, match=r"Conv2d.*whole numbers.*\(3, 3\)"):
+        Conv2d(3, 4, (3, 3))
+    for padding in (1.5, "same", (1, 2), (1, 1, 1, 0.5)):
+        with pytest.raises(ValueError, match="Conv2d: padding"):
+            Conv2d(3, 4, 3, padding=padding)

@@ -1,6 +1,7 @@
 """Every word of the command line on GPUs, through the stand-in: no NumPy call meets an array of a GPU, and the numbers are the CPU's."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -84,6 +85,16 @@ def test_fine_tuning(stand_in, run, folder, tmp_path):
     same(
         train(folder, tmp_path / "cpu", "--checkpoint", run),
         train(folder, tmp_path / "gpu", "--checkpoint", run, "--device", "0,1"),
+    )
+
+
+def test_fine_tuning_to_other_classes(stand_in, run, folder, tmp_path):
+    shutil.copytree(folder, tmp_path / "three")
+    for part in ("train", "val"):
+        shutil.copytree(folder / part / "dark", tmp_path / "three" / part / "night")
+    same(
+        train(tmp_path / "three", tmp_path / "cpu", "--checkpoint", run),
+        train(tmp_path / "three", tmp_path / "gpu", "--checkpoint", run, "--device", "0,1"),
     )
 
 

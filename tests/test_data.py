@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from minigrad import data
-from minigrad.data import DataError, Folder, Loader, fit, load, mean_image, read_image, synthetic
+from minigrad.data import DataError, Folder, Loader, datasets, fit, load, mean_image, read_image, synthetic
 from minigrad.data.ahead import ahead
 
 DATA = Path(data.__file__).parent
@@ -208,6 +208,14 @@ def test_cifar_binary(tmp_path, rng, inside):
     check_cifar(load(f"cifar10:{tmp_path}"), arrays)
     (folder / "batches.meta.txt").write_text("\n".join(reversed(ANIMALS)) + "\n\n")
     assert load(f"cifar10:{tmp_path}").classes == tuple(reversed(ANIMALS))
+
+
+def test_a_file_of_cifar_that_ends_between_two_images(tmp_path, rng, monkeypatch):
+    arrays = cifar_arrays(rng)
+    write_cifar_binary(tmp_path, arrays)
+    monkeypatch.setattr(datasets, "BATCH", 6)  # images in the longest of these
+    with pytest.raises(DataError, match="data_batch_1.bin is cut off: it holds 1 images, not 6"):
+        load(f"cifar10:{tmp_path}")
 
 
 @pytest.mark.parametrize("protocol", [0, 2, 3, 4])
@@ -941,6 +949,8 @@ def test_data_imports_nothing_but_numpy_the_standard_library_and_the_device():
 
 
 def test_public_names():
-    names = "DataError Dataset Folder Loader Some colours fit load mean_image noise_matrix prepare read_image synthetic".split()
+    names = (
+        "DataError Dataset Folder Loader Some absolute colours fit load mean_image noise_matrix prepare read_image side synthetic".split()
+    )
     assert sorted(data.__all__) == names and all(hasattr(data, name) for name in names)
     assert issubclass(DataError, ValueError)

@@ -250,7 +250,9 @@ def test_folders_that_are_something_else(folders, prepared, tmp_path):
     refused(attempt(folders[0], tmp_path / "file"), "file", "cannot be written")
 
 
-@pytest.mark.parametrize("damage, words", [(b"{", "is damaged"), (b'{"format": 99}', "is of format 99"), (b"[]", "is damaged")])
+@pytest.mark.parametrize(
+    "damage, words", [(b"{", "is damaged"), (b'{"format": 99}', "is of format 99"), (b"[]", "is damaged"), (b'{"format": 1}', "is damaged")]
+)
 def test_a_record_of_another_kind(prepared, tmp_path, damage, words):
     (tmp_path / "set.json").write_bytes(damage)
     refused(lambda: load(tmp_path), "set.json", words, "format 1")
@@ -261,6 +263,12 @@ def test_arrays_of_a_set_that_are_missing_or_wrong(prepared, tmp_path):
     shutil.copytree(prepared[0], out)
     np.save(out / "mean.npy", np.zeros(3))
     refused(lambda: load(out), "mean.npy", "(3,)", "(32, 32, 3)")
+    shutil.copy(prepared[0] / "mean.npy", out)
+    labels = np.load(out / "val-labels.npy")
+    np.save(out / "val-labels.npy", labels + 1)
+    refused(lambda: load(out), "val-labels.npy", "holds the label")
+    np.save(out / "val-labels.npy", labels / 2)
+    refused(lambda: load(out), "val-labels.npy", "float64")
     (out / "val-labels.npy").write_bytes(b"")
     refused(lambda: load(out), "val-labels.npy", "no NumPy array")
     (out / "train-labels.npy").unlink()

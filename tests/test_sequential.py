@@ -25,6 +25,11 @@ def network(rng, conv2_channels=4):
 NAMES = ["conv1", "relu1", "norm1", "pool1", "conv2", "tanh2", "drop2", "flatten", "fc3"]
 
 
+def test_backward_before_forward_names_the_layer():
+    with pytest.raises(RuntimeError, match="in pool2, the 2nd layer: MaxPool2d: backward was called before forward"):
+        Sequential(conv1=Conv2d(1, 1, 3), pool2=MaxPool2d()).backward(np.zeros((1, 1, 1, 1), np.float32))
+
+
 def test_layers_are_found_by_name_and_keep_their_order(rng):
     net = network(rng)
     assert isinstance(net.layers, Mapping) and list(net.layers) == NAMES

@@ -476,6 +476,21 @@ def test_a_signal_while_validating_does_not_train_the_epoch_again(tmp_path):
     assert again.optimizer.steps == 0
 
 
+def test_a_loader_that_fails_costs_no_step(tmp_path):
+    class Failing(FakeLoader):
+        def batches(self, epoch, start=0):
+            for i, batch in enumerate(super().batches(epoch, start)):
+                if (epoch, i) == (1, 2):
+                    raise ValueError("no such image")
+                yield batch
+
+    with pytest.raises(ValueError, match="no such image"):
+        Run(tmp_path / "parts", train_loader=Failing()).train()
+    again = Run(tmp_path / "parts")
+    rows = again.train(checkpoint=load_checkpoint(tmp_path / "parts"))
+    assert again.optimizer.steps == 8 and timeless(rows) == timeless(Run(tmp_path / "whole").train())
+
+
 def test_a_signal_while_waiting_for_a_batch_starts_no_other_step(tmp_path):
     run = Run(tmp_path)
     run.train_loader.signal_at = (1, 2)

@@ -15,11 +15,13 @@ import numpy as np
 
 from minigrad.data.ahead import ahead
 from minigrad.data.images import DataError, Folder, open_image, read_image
-from minigrad.data.shards import Shards, is_prepared, load_prepared
+from minigrad.data.shards import Shards, is_prepared, load_prepared, read_set
+from minigrad.device import cores
 
 FASHION_MNIST = "T-shirt/top Trouser Pullover Dress Coat Sandal Shirt Sneaker Bag".split() + ["Ankle boot"]
 CIFAR10 = "airplane automobile bird cat deer dog frog horse ship truck".split()
 RECORD = 1 + 3 * 32 * 32  # bytes of a CIFAR-10 image: its label, then its red, green and blue values
+BATCH = 10_000  # images in each file of CIFAR-10
 GLANCES = 50_000  # of so many files the headers are looked at on loading; of more it takes minutes
 
 
@@ -63,8 +65,34 @@ def load(spec=None, *, size=28, skip_bad=False):
         if spec.startswith(prefix):
             return read(_existing(Path(spec.removeprefix(prefix))))
     if is_prepared(spec):
-        return Dataset(**load_prepared(spec))
+        dataset = Dataset(**load_prepared(spec))
+        for split, labels in (("train", dataset.train_labels), ("val", dataset.val_labels)):
+            _check_labels(labels, dataset.classes, Path(spec) / f"{split}-labels.npy")
+        return dataset
     return _folders(_existing(Path(spec)), round(size * 256 / 224) if size >= 64 else size, skip_bad)
+
+
+def absolute(spec):
+    """`spec`, as `load` takes it, with a folder that does not depend on the working directory."""
+    if spec == "fashion-mnist":
+        return spec
+    prefix = next(prefix for prefix in ("fashion-mnist:", "cifar10:", "") if spec.startswith(prefix))
+    return prefix + str(Path(spec.removeprefix(prefix)).resolve())
+
+
+def side(spec):
+    """The shorter side in pixels of the first photograph in a folder, prepared or not; None if `spec` names no such folder."""
+    folder = Path(spec)
+    if is_prepared(folder):
+        return read_set(folder)["side"]
+    if spec.startswith(("fashion-mnist", "cifar10:")) or not (folder / "train").is_dir():
+        return None
+    first = next((file for place in visible(folder / "train") if place.is_dir() for file in visible(place)), None)
+    try:
+        with open_image(first) as image:
+            return min(image.size)
+    except DataError:  # said when it is loaded
+        return None
 
 
 def synthetic(size, classes, count, seed):
@@ -170,6 +198,8 @@ def _idx(path, ndim):
 
 
 def _check_labels(labels, classes, path):
+    if len(labels) == 0:
+        return
     low, high = labels.min(), labels.max()
     if low < 0 or high >= len(classes):
         wrong = low if low < 0 else high
@@ -190,6 +220,11 @@ def _cifar10(folder):
             if any((place / name).exists() for name in names):
                 classes = read_classes(place)
                 parts = [_cifar10_file(place / name, read, classes) for name in names]
+                counts = [len(labels) for _, labels in parts]
+                if min(counts) < max(counts) == BATCH:  # a download may break off between two images
+                    raise DataError(
+                        f"{place / names[counts.index(min(counts))]} is cut off: it holds {min(counts):,} images, not {BATCH:,}."
+                    )
                 images, labels = (np.concatenate(arrays) for arrays in zip(*parts[:5], strict=True))
                 return _dataset("cifar10", images, labels, *parts[5], classes)
     raise DataError(
@@ -362,7 +397,7 @@ def _bad_files(paths, skip_bad):
         except DataError as error:
             return str(error)
 
-    workers = os.cpu_count() or 1
+    workers = cores()
     with closing(ahead(trouble, paths, workers, 4 * workers)) as troubles:
         bad = {path: error for path, error in zip(paths, troubles, strict=True) if error}
     if bad:

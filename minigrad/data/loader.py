@@ -3,7 +3,6 @@
 What an image looks like in an epoch depends on the seed, the epoch and the image's place in the data set, and on nothing
 else: the same run comes out with any number of workers, any batch size, and after a restart in the middle of an epoch."""
 
-import os
 from contextlib import closing
 
 import numpy as np
@@ -12,7 +11,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from minigrad.data.ahead import ahead
 from minigrad.data.colour import of_images
 from minigrad.data.images import DataError
-from minigrad.device import CPU
+from minigrad.device import CPU, cores
 
 SAMPLE = 1000  # how many photographs a mean image is made of
 PART = 8  # photographs a thread prepares at a time
@@ -43,7 +42,7 @@ def colours(images):
 def _sample(images):
     """A thousand images, evenly taken, one after the other."""
     numbers = np.linspace(0, len(images) - 1, min(len(images), SAMPLE)).round().astype(int).tolist()
-    workers = os.cpu_count() or 1
+    workers = cores()
     return ahead(images.__getitem__, numbers, workers, 4 * workers)
 
 
@@ -135,7 +134,7 @@ class Loader:
         return self.batch_size if isinstance(self.images, np.ndarray) and not self.one_by_one else PART
 
     def _limit(self, parts):
-        """Parts that are prepared ahead, of batches of so many."""
+        """How many parts are prepared ahead, where `parts` of them make a batch."""
         return max(2 * parts, self.workers + 1)
 
     def batches(self, epoch, start=0):

@@ -72,7 +72,9 @@ def prepare(source, out, *, side=256, labels=None, skip_bad=False, workers=None,
         if not finished:
             _finish(plan, tasks, reports, out)
     except OSError as error:
-        raise DataError(f"{error.filename or out} cannot be written: {error.strerror}; what is done is kept.") from None
+        place = Path(error.filename or out)
+        failed = "written" if place.is_relative_to(out) else "read"
+        raise DataError(f"{place} cannot be {failed}: {error.strerror}; what is done is kept.") from None
     counts = dict.fromkeys(places, 0)
     for task, report in zip(tasks, reports, strict=True):
         counts[task.split] += report["count"]

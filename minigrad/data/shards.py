@@ -49,13 +49,15 @@ def is_prepared(folder):
 
 
 def read_set(folder):
-    """The contents of set.json. Raises DataError if it is not one of ours."""
+    """The contents of set.json. Raises DataError if it is not one of ours, or if something is missing in it."""
     path = Path(folder) / SET
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
-        if record["format"] == FORMAT:
-            return record
         found = f"of format {record['format']}"
+        if record["format"] == FORMAT:
+            if {"name", "names", "ids", "splits", "side", "colours"} <= record.keys():
+                return record
+            found = "damaged"
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}.") from None
     except (ValueError, KeyError, TypeError):
@@ -71,19 +73,21 @@ def load_prepared(folder):
     for split in ("train", "val"):
         files = [(shard["file"], shard["count"]) for shard in record["splits"][split]]
         fields[f"{split}_images"] = Shards(folder, files, record["side"])
-        fields[f"{split}_labels"] = read_array(folder / f"{split}-labels.npy", (len(fields[f"{split}_images"]),))
-    fields["mean"] = read_array(folder / "mean.npy", (record["side"], record["side"], 3))
+        fields[f"{split}_labels"] = read_array(folder / f"{split}-labels.npy", (len(fields[f"{split}_images"]),), np.integer)
+    fields["mean"] = read_array(folder / "mean.npy", (record["side"], record["side"], 3), np.floating)
     fields["colours"] = np.array(record["colours"]["std"]), np.array(record["colours"]["directions"])
     return fields
 
 
-def read_array(path, shape):
+def read_array(path, shape, kind):
     try:
         array = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise DataError(f"{path} cannot be read: {getattr(error, 'strerror', None) or 'it is no NumPy array'}.") from None
     if array.shape != shape:
         raise DataError(f"{path} holds an array of shape {array.shape}, but {shape} is expected.")
+    if not np.issubdtype(array.dtype, kind):
+        raise DataError(f"{path} holds numbers of type {array.dtype}, which is none of NumPy's kind {kind.__name__}.")
     return array
 
 

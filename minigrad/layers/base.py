@@ -1,6 +1,6 @@
 """What a layer is: `forward` computes y from x, `backward` computes dx from dy and leaves the gradients of the parameters.
 
-Every layer but Linear and the loss treats images one by one. Such a layer writes its arithmetic for a *slab* of a few images, and
+Every layer but Linear, Flatten and the loss treats images one by one. Such a layer writes its arithmetic for a *slab* of a few images, and
 several of them in a row take one slab through all of them while it is still in the processor's cache. Its twin for a GPU takes the whole
 batch at once: kernels cut their work up themselves."""
 
@@ -8,7 +8,7 @@ import threading
 
 import numpy as np
 
-from minigrad.device import CPU
+from minigrad.device import CPU, Device
 
 TASKS = 16  # a batch is cut into so many tasks at most, whatever the number of threads: sums are the same on every machine
 SLAB = 1 << 21  # bytes of the largest array between layers, so that a slab stays in cache, and is worth handing to a thread
@@ -61,7 +61,8 @@ class LayerParameter(Parameter):
 class Layer:
     """The contract of all layers.
 
-    `forward` keeps what `backward` needs; `backward` overwrites the gradients and may be called again. Inputs are never written to.
+    `forward` keeps what `backward` needs; `backward` overwrites the gradients and may be called again. Inputs are never written to, and
+    parameters must not change between the two.
     float32 gives float32, float64 gives float64; other dtypes are a TypeError."""
 
     names = ()  # the attributes that hold parameters
@@ -89,7 +90,8 @@ class Layer:
         return self.train(False)
 
     def to(self, device):
-        """Move the parameters to a device. What the last passes left on another one is gone until the next."""
+        """Move the parameters to a device: a `Device`, or its name. What the last passes left on another one is gone until the next."""
+        device = device if isinstance(device, Device) else Device(device)
         if device.place != self.device.place:
             self.forget()
         self.device = device
@@ -113,7 +115,7 @@ class Layer:
         return self
 
     def check(self, x, name="x"):
-        """x as an array of this device. Raises TypeError unless it holds float32 or float64."""
+        """x as an array of this device. Raises TypeError unless it holds float32 or float64, ValueError if it holds no image."""
         x = self.device.asarray(x)
         if x.dtype not in (np.float32, np.float64):
             raise TypeError(f"{type(self).__name__}: {name} must be float32 or float64, not {x.dtype}")
@@ -182,7 +184,7 @@ def cut(N, bytes_per_image):
     """The tasks of a batch of N images: a list of lists of slices, each slice a slab.
 
     The number of tasks depends on the work alone. It is a power of two, so that two, four or eight threads get equal shares, and a
-    task is at least a slab, since handing it over has its price; but two there always are."""
+    task is at least a slab, since handing it over has its price; but from two images on there are always two."""
     per_slab = max(1, SLAB // max(1, bytes_per_image))
     tasks = TASKS
     while tasks > 2 and N * bytes_per_image < tasks * SLAB:
@@ -251,7 +253,7 @@ def forward_cut(layers, x, shapes):
 def backward_slabs(layers, dy):
     """dx of several image layers in a row, after their forward; their gradients are summed in the order of the images."""
     last, first = layers[-1], layers[0]
-    for layer in layers:
+    for layer in reversed(layers):
         layer.check_forward(layer.call)
     with first.device:
         dy = last.check_dy(dy, last.call.y_shape, last.call.dtype)

@@ -14,10 +14,10 @@ PATCHES = 1 << 22  # bytes of patches at a time
 
 def four_sides(padding):
     """padding as (top, bottom, left, right). Raises ValueError unless it is an int >= 0 or four of them."""
-    sides = (padding,) * 4 if isinstance(padding, (int, np.integer)) else tuple(padding)
-    if len(sides) != 4 or any(side < 0 for side in sides):
-        raise ValueError(f"padding must be an int >= 0 or (top, bottom, left, right), not {padding!r}")
-    return sides
+    sides = padding if isinstance(padding, (tuple, list)) else (padding,) * 4
+    if len(sides) != 4 or not all(isinstance(side, (int, np.integer)) and side >= 0 for side in sides):
+        raise ValueError(f"Conv2d: padding must be an int >= 0 or (top, bottom, left, right), not {padding!r}")
+    return tuple(sides)
 
 
 def output_size(size, kernel_size, stride, before, after):
@@ -73,10 +73,12 @@ def added(total, a, b):
 
 
 class Conv2d(ImageLayer):
-    """y = patches(x) @ W + b: the same weights look at every patch (cross-correlation, as in all frameworks; the kernel is not flipped).
+    """y = patches(x) @ W + b: the same weights look at every patch (paper §3.5; cross-correlation, as in all frameworks: the kernel is
+    not flipped).
 
     x (N, H, W, C_in) -> y (N, OH, OW, C_out) with OH = (H + top + bottom - K) // S + 1. W (K, K, C_in, C_out), b (C_out,).
-    padding: an int, or (top, bottom, left, right): zeros. W is drawn from N(0, std), b is `bias`.
+    padding: an int, or (top, bottom, left, right): zeros. W is drawn from N(0, std), b is `bias`. Raises ValueError for sizes that make
+    no sense, and for an x of another shape.
     Only x is kept for backward: building the patches again costs less than keeping them.
 
     On a CPU, 3 x 3 kernels with stride 1 and at least `winograd_channels` input and output channels go Winograd's way instead (see
@@ -88,9 +90,9 @@ class Conv2d(ImageLayer):
     kernels = None  # for his way, W as the tiles want it; None: by im2col
 
     def __init__(self, in_channels, out_channels, kernel_size, stride=1, padding=0, *, std=0.01, bias=0.0, rng=None):
-        if min(in_channels, out_channels, kernel_size, stride) < 1:
+        if not all(isinstance(n, (int, np.integer)) and n >= 1 for n in (in_channels, out_channels, kernel_size, stride)):
             raise ValueError(
-                f"Conv2d: in_channels, out_channels, kernel_size and stride must be at least 1, "
+                f"Conv2d: in_channels, out_channels, kernel_size and stride must be whole numbers of at least 1, "
                 f"not {in_channels}, {out_channels}, {kernel_size}, {stride}"
             )
         self.in_channels, self.out_channels, self.kernel_size, self.stride = in_channels, out_channels, kernel_size, stride

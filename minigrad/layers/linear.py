@@ -8,7 +8,9 @@ from minigrad.layers.base import Layer
 class Linear(Layer):
     """y = x @ W + b.   x (N, in_features) -> y (N, out_features). W (in_features, out_features), b (out_features,).
 
-    W is drawn from N(0, std), b is `bias`. The work is split over neurons, not images: the weights are far larger than the
+    W is drawn from N(0, std), b is `bias` (paper §3.5). Raises ValueError for sizes below 1, and for an x of another shape.
+
+    The work is split over neurons, not images: the weights are far larger than the
     batch, and so each is read once in all instead of once per thread."""
 
     names = ("W", "b")

@@ -10,7 +10,8 @@ from minigrad.layers.conv import output_size
 class MaxPool2d(ImageLayer):
     """y = the maximum of each K x K window;   dx = the sum of the dy of the windows that a pixel won.
 
-    x (N, H, W, C) -> y (N, OH, OW, C), OH = (H - K) // S + 1. A tie goes to the first maximum in row-major order, as in torch."""
+    x (N, H, W, C) -> y (N, OH, OW, C), OH = (H - K) // S + 1. A tie goes to the first maximum in row-major order, as in torch.
+    kernel_size is 1 to 15, since a winner's place is kept in a byte. Raises ValueError for others, and for windows that do not fit."""
 
     def __init__(self, kernel_size=3, stride=2):
         if kernel_size < 1 or kernel_size > 15 or stride < 1:
@@ -32,7 +33,7 @@ class MaxPool2d(ImageLayer):
     def forward_slab(self, x, first):
         N, OH, OW, C = self.output_shape(x.shape)
         K, S = self.kernel_size, self.stride
-        # Columns first, then rows: 2 K comparisons instead of K * K. The first column of a row and then the first row is the
+        # Columns first, then rows: 2 (K - 1) comparisons instead of K * K - 1. The first column of a row and then the first row is the
         # first in row-major order. `higher` is 0 or 1 and candidates grow, so the larger of both numbers is the winner so far.
         best, column = memory.empty((N, x.shape[1], OW, C), x.dtype), memory.empty((N, x.shape[1], OW, C), np.uint8)
         higher = memory.empty(column.shape, bool)

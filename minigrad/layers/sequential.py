@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 
+from minigrad.device import Device
 from minigrad.layers.base import ImageLayer, Layer, backward_slabs, forward_slabs
 
 
@@ -47,7 +48,7 @@ class Sequential(Layer):
         return super().train(mode)
 
     def to(self, device):
-        self.device = device
+        self.device = device = device if isinstance(device, Device) else Device(device)
         for layer in self.layers.values():
             layer.to(device)
         return self

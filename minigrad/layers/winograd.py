@@ -10,7 +10,8 @@ they are y0 = m0 + m1 + m2 and y1 = m1 - m2 - m3: four. Along rows and columns a
 16 multiplications instead of 36; over all tiles and channels these are 16 matrix products. What is added before and after them takes
 about as long as im2col.
 
-Every step is linear in x and in W, so backward goes through the transposed steps in reverse. The names B, G and A are the paper's.
+Every step is linear in x and in W, so backward goes through the transposed steps in reverse. The names are the paper's: G makes the
+sums of weights, B' those of pixels (`sums` along an axis), A' the outputs (`pairs`); a ' is the transpose.
 
 N images; T x U tiles in each, which make 2T x 2U outputs; C input and CO output channels."""
 

@@ -279,4 +279,4 @@ print(report)
 #
 # *(your answer)*
 #
-# In the library: `minigrad/gradcheck.py`. Numerical Recipes §5.7 on the best h; the paper trains with hand-written gradients too (§5).
+# In the library: `minigrad/gradcheck.py`. Numerical Recipes §5.7 on the best h.

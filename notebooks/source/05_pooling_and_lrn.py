@@ -1,7 +1,7 @@
 # %% [markdown]
 # # 05 · Overlapping pooling and local response normalisation
 #
-# **The question.** Two layers of AlexNet have no weights at all, and yet their derivatives are the two that are most often wrong. What does a
+# **The question.** Pooling and normalisation have no weights at all, and yet their derivatives are the ones that are most often wrong. What does a
 # layer pass back when only *one* of nine numbers counted? And what, when every number has changed the size of its neighbours?
 #
 # **You will** write max-pooling and local response normalisation, forward and backward, see who wins a tie, and find a mistake that passes
@@ -414,7 +414,7 @@ for make in (lambda: mg.MaxPool2d(3, 2), lambda: mg.LocalResponseNorm(5, alpha=0
     )
 
 # %%
-x, layers = rng.standard_normal((8, 27, 27, 48)).astype(np.float32), {}
+x = rng.standard_normal((8, 27, 27, 48)).astype(np.float32)
 for fast, slow in ((mg.MaxPool2d(3, 2), plain.MaxPool2d(3, 2)), (mg.LocalResponseNorm(), plain.LocalResponseNorm())):
     assert np.allclose(fast.forward(x), slow.forward(x), rtol=1e-5, atol=1e-6)
     dy = rng.standard_normal(slow.forward(x).shape).astype(np.float32)
