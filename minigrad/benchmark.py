@@ -15,6 +15,8 @@ from minigrad.layers import Conv2d, Dropout, Flatten, Linear, LocalResponseNorm,
 from minigrad.layers.base import ImageLayer
 from minigrad.optim import SGD
 
+PAUSE = 0.3  # seconds before each step: threads of the other library may go on waiting busily after its step, and would slow this one
+
 
 class Stopwatch:
     """Adds up how long each layer's forward and backward take inside a real step. Workers run at the same time, so a worker's seconds count
@@ -176,6 +178,8 @@ def benchmark(make, *, batch_size, steps, against=None, macs=None, out=None):
     times, tables, updates = {name: [] for name in sides}, [], []
     for step in range(steps + 1):
         for name, side in sides.items():
+            if len(sides) > 1:
+                time.sleep(PAUSE)
             watch.seconds = {}
             start = time.perf_counter()
             side.step(images, labels)

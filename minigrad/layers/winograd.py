@@ -17,7 +17,7 @@ N images; T x U tiles in each, which make 2T x 2U outputs; C input and CO output
 
 import numpy as np
 
-from minigrad.device import memory
+from minigrad.device import memory, one_blas_thread
 
 G = np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]])
 G_BOTH = np.kron(G, G)  # (16, 9): along rows and columns at once
@@ -31,14 +31,16 @@ def multiplications(OH, OW):
 def kernels(W, dtype):
     """W (3, 3, C, CO) -> U (16, C, CO), what the sums of a tile are multiplied by: G W G'."""
     U = memory.empty((16, *W.shape[2:]), dtype)
-    np.matmul(G_BOTH.astype(dtype), W.reshape(9, -1).astype(dtype, copy=False), out=U.reshape(16, -1))
+    with one_blas_thread:  # BLAS's own threads would go on spinning beside the workers
+        np.matmul(G_BOTH.astype(dtype), W.reshape(9, -1).astype(dtype, copy=False), out=U.reshape(16, -1))
     return U
 
 
 def kernels_backward(dU):
     """dU (16, C, CO) -> dW (3, 3, C, CO)."""
     dW = memory.empty((3, 3, *dU.shape[1:]), dU.dtype)
-    np.matmul(G_BOTH.T.astype(dU.dtype), dU.reshape(16, -1), out=dW.reshape(9, -1))
+    with one_blas_thread:
+        np.matmul(G_BOTH.T.astype(dU.dtype), dU.reshape(16, -1), out=dW.reshape(9, -1))
     return dW
 
 
