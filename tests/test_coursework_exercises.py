@@ -37,12 +37,6 @@ slow = pytest.mark.slow
 
 
 @pytest.fixture(autouse=True)
-def slow_ones_are_asked_for(request):
-    if request.node.get_closest_marker("slow") and "slow" not in request.config.getoption("markexpr"):
-        pytest.skip("asked for by -m slow")
-
-
-@pytest.fixture(autouse=True)
 def one_thread(monkeypatch):
     """Handing three tiny images to threads takes longer than computing them."""
     monkeypatch.setattr(CPU, "threads", 1)

@@ -171,9 +171,7 @@ SLOW = [pytest.param(kind, n, slice(None), marks=pytest.mark.slow) for kind, num
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 @pytest.mark.parametrize("kind, number, groups", FAST + SLOW)
-def test_all_routes_give_the_same_verdicts(kind, number, groups, tmp_path, capsys, request):
-    if request.node.get_closest_marker("slow") and "slow" not in request.config.getoption("markexpr"):
-        pytest.skip("asked for by -m slow")
+def test_all_routes_give_the_same_verdicts(kind, number, groups, tmp_path, capsys):
     texts, routes = files(kind, number, list(GROUPS)[groups]), {}
     for route in (by_command_line, in_a_cell, by_pytest, by_grading):
         folder = tmp_path / route.__name__

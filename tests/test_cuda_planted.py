@@ -87,6 +87,7 @@ def under_sanitizer(*arguments):
     return done.returncode, done.stdout + done.stderr
 
 
+@pytest.mark.slow
 @needs_compiler
 @needs_fork
 def test_no_kernel_leaves_its_arrays():
@@ -94,6 +95,7 @@ def test_no_kernel_leaves_its_arrays():
     assert code == 0, output
 
 
+@pytest.mark.slow
 @needs_compiler
 @needs_fork
 def test_every_bound_that_is_moved_is_caught():

@@ -532,9 +532,7 @@ def test_right_layers_pass_at_kinks_ties_and_extremes(name):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", RIGHT)
-def test_right_layers_pass_for_fifty_seeds(name, request):
-    if "slow" not in request.config.getoption("markexpr"):
-        pytest.skip("asked for by -m slow")
+def test_right_layers_pass_for_fifty_seeds(name):
     assert not false_alarms(name, range(50))
 
 
