@@ -220,11 +220,10 @@ class Device:
                         drop()
                         raise
 
-            futures = [self.workers.submit(worker) for _ in range(min(self.threads, len(tasks)))]
+            futures = [self.workers.submit(worker) for _ in range(min(self.threads, len(tasks)) - 1)]
             try:
-                wait(futures)
+                worker()  # the calling thread is one of them, which saves waking it
             finally:  # after Ctrl-C, too: whoever goes on must find nobody at work any more
-                drop()
                 wait(futures)
             for future in futures:
                 future.result()
