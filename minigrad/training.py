@@ -410,14 +410,14 @@ def train(
                 if position.batch < len(train_loader):
                     loaded = train_loader.batches(position.epoch, start=position.batch)
                     with closing(loaded), _bar(name, len(train_loader), position.batch, out) as bar:
-                        batches = _or_save(signals.watch(loaded), save)
+                        batches = signals.watch(_or_save(loaded, save))
                         if first:
                             batches = _diagnosed(batches, net, config.get("init"), out)
                         _train_epoch(net, loss, optimizer, batches, position, save, checkpoint_every, bar)
                 started = time.perf_counter()
                 loaded = val_loader.batches(position.epoch)
                 with closing(loaded), _bar(f"{name}: validating", len(val_loader), 0, out) as bar:
-                    results = evaluate(net, loss, signals.watch(loaded), bar)
+                    results = evaluate(net, loss, signals.watch(_or_save(loaded, save)), bar)
                 seconds = position.tally.seconds + time.perf_counter() - started
                 row = _row(position, optimizer.lr, results, seconds)
                 _demand_finite(row["val_loss"], f"validation loss of epoch {row['epoch']}", optimizer.lr)

@@ -491,6 +491,14 @@ def test_a_loader_that_fails_costs_no_step(tmp_path):
     assert again.optimizer.steps == 8 and timeless(rows) == timeless(Run(tmp_path / "whole").train())
 
 
+def test_a_loader_that_fails_while_validating_costs_no_step_either(tmp_path):
+    run = Run(tmp_path)
+    run.val_loader.batches = lambda epoch: iter(()) if epoch else (1 / 0 for _ in range(1))
+    with pytest.raises(ZeroDivisionError):
+        run.train()
+    assert load_checkpoint(tmp_path).metadata["batch"] == len(run.train_loader)
+
+
 def test_a_signal_while_waiting_for_a_batch_starts_no_other_step(tmp_path):
     run = Run(tmp_path)
     run.train_loader.signal_at = (1, 2)
