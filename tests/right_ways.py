@@ -4,7 +4,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 import minigrad
-from minigrad.coursework import plain
+from minigrad import plain
 from minigrad.layers.base import Layer
 
 

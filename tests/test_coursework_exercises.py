@@ -13,7 +13,8 @@ import pytest
 from right_ways import ALTERNATIVES, FUNCTIONS
 
 import minigrad
-from minigrad.coursework import explain, plain, runner, tasks
+from minigrad import plain
+from minigrad.coursework import explain, runner, tasks
 from minigrad.coursework.cases import INPUTS, Case, Value, x_of
 from minigrad.coursework.exercises import EXERCISES, PAPER_SHAPES, find, hidden
 from minigrad.coursework.release import plain_data

@@ -10,7 +10,8 @@ import zipfile
 
 import pytest
 
-from minigrad.coursework import __main__, child, plain
+from minigrad import plain
+from minigrad.coursework import __main__, child
 from minigrad.coursework.exercises import EXERCISES
 from minigrad.coursework.homework import HomeworkError, read_homework
 from minigrad.coursework.release import ROOT, prove, release

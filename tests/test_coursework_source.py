@@ -7,7 +7,8 @@ import sys
 import numpy as np
 import pytest
 
-from minigrad.coursework import plain, tasks
+from minigrad import plain
+from minigrad.coursework import tasks
 from minigrad.coursework.source import Mistake, blank, file_text, helpers, is_blank, only_blank, plant, text_of
 
 MODULE = '''

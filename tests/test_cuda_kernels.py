@@ -5,11 +5,11 @@ import pytest
 from backends import Gpu, Host, Launcher, aligned
 
 from minigrad import LocalResponseNorm, MaxPool2d, Parameter, SoftmaxCrossEntropy
-from minigrad.coursework.plain import col2im
 from minigrad.cuda import kernels
 from minigrad.layers.conv import im2col, output_size
 from minigrad.layers.dropout import philox, random_bits
 from minigrad.optim import SGD
+from minigrad.plain import col2im
 
 TOLERANCE = {"float32": 2e-5, "float64": 1e-12}
 CONVOLUTIONS = [  # N H W C K S (top, bottom, left, right)

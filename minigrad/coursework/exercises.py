@@ -10,8 +10,9 @@ from functools import partial
 
 import numpy as np
 
+from minigrad import plain
 from minigrad.coursework import mistakes as m
-from minigrad.coursework import plain, tasks
+from minigrad.coursework import tasks
 from minigrad.coursework.cases import Array, Case
 
 HIDDEN = 5  # hidden cases of an exercise

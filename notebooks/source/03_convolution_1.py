@@ -16,8 +16,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import minigrad as mg
-from minigrad import data
-from minigrad.coursework import plain
+from minigrad import data, plain
 from minigrad.gradcheck import check_layer
 
 plt.style.use("minigrad.minigrad")

@@ -16,8 +16,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import minigrad as mg
-from minigrad import data, gradcheck
-from minigrad.coursework import plain
+from minigrad import data, gradcheck, plain
 from minigrad.coursework.exercises import find
 from minigrad.coursework.source import plant
 from minigrad.gradcheck import check_layer, kink_free

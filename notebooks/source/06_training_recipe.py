@@ -18,8 +18,7 @@ import numpy as np
 
 import minigrad as mg
 from alexnet import PRESETS, AlexNet, up_to
-from minigrad import data, experiments, optim, training
-from minigrad.coursework import plain
+from minigrad import data, experiments, optim, plain, training
 from minigrad.gradcheck import check_layer
 
 plt.style.use("minigrad.minigrad")

@@ -17,8 +17,8 @@ import numpy as np
 
 import minigrad as mg
 from alexnet import OVERHANG, AlexNet, describe, summary
-from minigrad import data
-from minigrad.coursework import plain, tasks
+from minigrad import data, plain
+from minigrad.coursework import tasks
 from minigrad.gradcheck import check_layer
 
 plt.style.use("minigrad.minigrad")

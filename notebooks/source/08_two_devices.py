@@ -20,8 +20,7 @@ from matplotlib.patches import FancyBboxPatch
 
 import minigrad as mg
 from alexnet import AlexNet, describe
-from minigrad import data
-from minigrad.coursework import plain
+from minigrad import data, plain
 from minigrad.cuda import count
 from minigrad.gradcheck import check_layer
 

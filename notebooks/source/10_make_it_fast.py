@@ -21,8 +21,8 @@ import numpy as np
 
 import minigrad as mg
 from alexnet import OVERHANG, AlexNet, macs_by_layer
+from minigrad import plain
 from minigrad.benchmark import Ours, Stopwatch, batch
-from minigrad.coursework import plain
 from minigrad.cuda import count
 from minigrad.device import CPU, cores
 from minigrad.gradcheck import check_layer

@@ -8,8 +8,8 @@ from naive import relative_error, spread
 
 import alexnet
 import minigrad
-from minigrad import SoftmaxCrossEntropy, Towers, training
-from minigrad.coursework import plain, tasks
+from minigrad import SoftmaxCrossEntropy, Towers, plain, training
+from minigrad.coursework import tasks
 from minigrad.data.loader import Loader
 from minigrad.gradcheck import numerical_gradient
 from minigrad.layers.base import Parameter
