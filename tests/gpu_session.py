@@ -68,7 +68,7 @@ def machine(tiny):
 
 def tests(tiny):
     """The tests marked gpu and multi_gpu; a warning of CuPy, about arrays of another device say, is an error."""
-    files = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "tests").glob("test_cuda_*.py"))
+    files = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "tests" / "cuda").glob("test_cuda_*.py"))
     flags = ["-m", "gpu or multi_gpu", "-W", "error::RuntimeWarning", "-rs", "--durations=10", "-p", "no:cacheprovider"]
     run("tests", [*PYTHON, "-m", "pytest", "-q", *flags, *files], 240)
 

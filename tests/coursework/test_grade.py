@@ -158,7 +158,7 @@ def test_what_is_told_of_hidden_cases(feedback, told, tmp_path):
 
 def typed(folder, *words):
     """Run it in a folder with all warnings on -> (exit code, stdout, stderr)."""
-    paths = {"PYTHONPATH": str(Path(__file__).resolve().parents[1]), "PYTHONIOENCODING": "utf-8"}
+    paths = {"PYTHONPATH": str(Path(__file__).resolve().parents[2]), "PYTHONIOENCODING": "utf-8"}
     command = [sys.executable, "-W", "always", "-m", "minigrad.coursework", *words]
     done = subprocess.run(command, cwd=folder, env=os.environ | paths, capture_output=True, encoding="utf-8")
     return done.returncode, done.stdout, done.stderr

@@ -21,7 +21,7 @@ from minigrad.data import DataError, Loader, load, prepare, shards, sources
 from minigrad.data.devkit import Devkit
 from minigrad.data.images import read_square
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 SIZES = {"images": 50, "classes": 4, "width": 50, "height": 38, "odd": 10}
 
 
