@@ -279,4 +279,4 @@ print(report)
 #
 # *(your answer)*
 #
-# In the library: `minigrad/gradcheck.py`. Numerical Recipes §5.7 on the best h.
+# In the library: `minigrad/gradcheck/differences.py`. Numerical Recipes §5.7 on the best h.
