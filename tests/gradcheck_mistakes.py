@@ -95,7 +95,7 @@ WRONG = {
     "float32 inside": (PlainReLU, "dy * self.mask", "dy.astype(np.float32) * self.mask",
         FLAT, "precision", "float64 went in, but dx is float32"),
     "half precision inside": (PlainLinear, "return x @ self.W",
-        "return x @ self.W.astype(np.float16).astype(x.dtype) if x.dtype == 'f4' else x @ self.W",
+        "return x @ (self.W.astype(np.float16).astype(x.dtype) if x.dtype == 'f4' else self.W)",
         FLAT, "rounding", "y differs in float32"),
     "no cross term": (PlainLRN, "* self.x * cross", "* self.x * cross * 0", (3, 2, 1, 7), "wrong", ""),
     "= for +=": (PlainPool, "j] += self", "j] = self", (3, 7, 6, 2), "wrong", ""),

@@ -56,6 +56,14 @@ def test_what_the_layer_raises_is_a_finding_with_its_last_line():
         assert report.status == "error" and f"the constructor raises {error.__name__}" in report.cause
 
 
+def test_a_line_of_the_checker_is_never_quoted():
+    class Short(PlainReLU):
+        def backward(self):
+            return self.mask
+
+    assert re.search(r"backward raises TypeError: .* takes 1 positional argument but 2 were given\.$", check_layer(Short, (3, 5)).cause)
+
+
 def test_what_cannot_be_copied_is_a_finding():
     class Locked(PlainReLU):
         def __init__(self):

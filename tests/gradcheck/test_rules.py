@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from gradcheck_layers import GreedyReLU, PlainFlatten, PlainLinear, PlainReLU, ReusingReLU, rng
+from gradcheck_layers import GreedyReLU, Plain, PlainFlatten, PlainLinear, PlainReLU, ReusingReLU, rng
 from gradcheck_mistakes import plant
 
 from minigrad import Linear, ReLU, Sequential, SoftmaxCrossEntropy
@@ -115,6 +115,28 @@ def test_parameters_are_drawn_again_while_all_units_are_silent():
     for seed in range(10):
         net = Sequential(fc1=Linear(2, 1), relu1=ReLU(), fc2=Linear(1, 3))
         assert check_layer(net, np.full((3, 2), 0.1), seed=seed, checks=("values",)).ok
+
+
+class Larger(Plain):
+    """y = max(3 a, b), where x = (a, b)."""
+
+    def forward(self, x):
+        self.first = 3 * x[:, 0] > x[:, 1]
+        return np.where(self.first, 3 * x[:, 0], x[:, 1])
+
+    def backward(self, dy):
+        return np.stack([3 * dy * self.first, dy * ~self.first], 1)
+
+
+def test_a_tie_that_only_float32_has_is_a_note():
+    a = rng().standard_normal(6).astype(np.float32)
+    report = check_layer(Larger, np.stack([a, 3 * a], 1))  # 3 a in float32, not quite 3 a in float64
+    assert report.ok and "dx differs in float32 by more than rounding; but at this x rounding alone moves" in report.notes[-1]
+
+
+def test_half_precision_in_backward_is_a_finding_about_that_gradient():
+    cls = plant(PlainLinear, "self.x.T @ dy", "(self.x.T @ dy if dy.dtype == 'f8' else (self.x.T @ dy).astype('f2').astype('f4'))")
+    assert [(f.check, f.rule, f.tensor) for f in check_layer(cls, (3, 5)).findings] == [("dtype", "rounding", "W")]
 
 
 class RudeReLU(PlainReLU):
