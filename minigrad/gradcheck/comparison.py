@@ -23,5 +23,7 @@ def distance(a, b):
         return np.inf
     if a.dtype == object or np.array_equal(a, b, equal_nan=True):
         return 0.0
-    gap, scale = largest(a.astype(np.float64) - b), largest(b)
-    return np.inf if not np.isfinite(gap) else gap / scale if scale else np.inf if gap else 0.0
+    difference, scale = largest(a.astype(np.float64) - b), largest(b)
+    if not np.isfinite(difference) or not scale:
+        return 0.0 if difference == 0 else np.inf
+    return difference / scale

@@ -8,6 +8,9 @@ import numpy as np
 from minigrad.gradcheck.budget import Budget
 from minigrad.gradcheck.subject import Draw, Subject
 
+# Each purpose has random numbers of its own, so that no rule changes those of another. `Subject` has 2, 3 for dy and 10, 11 for parameters.
+STREAMS = {"rounding": 4, "ties": 5, "other points": 6, "directions": 7, "order": 8}
+
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
@@ -49,10 +52,9 @@ class Context:
         self.entries, self.notes, self.wrong, self.patterns = [], [], {}, []
         self.findings, self.results, self.raised, self.status = [], [], None, ""
 
-    def rng(self, *stream):
-        """A generator for this seed. The first number says what for: 4 rounding, 5 ties, 6 other points, 7 directions, 8 order of second
-        looks. `Subject` has 2 and 3 for dy, 10 and 11 for parameters."""
-        return np.random.default_rng((self.settings.seed, *stream))
+    def rng(self, purpose, *more):
+        """The random generator for this seed and purpose, one of STREAMS. more: further integers of its seed."""
+        return np.random.default_rng((self.settings.seed, STREAMS[purpose], *more))
 
     def draw(self, number):
         """Draw 0 has the caller's x. Draw 1 has one image fewer if there are three, the last axis reversed, and another dy.

@@ -60,8 +60,8 @@ def kink_free(shape, rng, low=-2.0, high=2.0):
     """An input without kinks: float64 numbers in random order, low <= v <= high, at least (high - low) / size apart and a quarter of
     that away from 0.
 
-    No maximum is tied and no ReLU stands at its kink, nor does a small step lead there. shape: a tuple of ints; rng: a NumPy Generator,
-    of which one permutation is drawn. Raises ValueError unless low < high."""
+    No maximum is tied and no ReLU stands at its kink, nor does a small step lead there. shape: a tuple of ints; rng: a NumPy
+    Generator, used for one permutation. Raises ValueError unless low < high."""
     if not low < high:
         raise ValueError(f"kink_free: low must be below high, not {low}, {high}")
     size = int(np.prod(shape))

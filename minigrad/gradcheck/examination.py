@@ -16,7 +16,7 @@ from minigrad.gradcheck.rules.first_pass import first_pass
 from minigrad.gradcheck.rules.layout import layout
 from minigrad.gradcheck.rules.values import values
 
-ATTEMPTS = 20  # at drawing parameters
+ATTEMPTS = 20  # at choosing parameters
 
 
 def examine(settings, draws=2):
@@ -25,7 +25,7 @@ def examine(settings, draws=2):
     Raises TypeError for a layer without forward or backward, ValueError for a budget too small."""
     context = Context(settings)
     try:
-        draw_parameters(context)
+        choose_parameters(context)
         for number in range(draws):
             examine_draw(context, context.draw(number))
             if context.findings:
@@ -42,19 +42,19 @@ def examine(settings, draws=2):
     return context
 
 
-def draw_parameters(context):
-    """Make the first instance; draw parameters again while their gradient vanishes in either draw: of a few ReLUs all may be silent."""
+def choose_parameters(context):
+    """Make the first instance; change parameters whose gradient vanishes in either draw, as where all of a few ReLUs are dead."""
     subject = context.subject
     for attempt in range(ATTEMPTS):
-        subject.base, silent = subject.new(), set()
+        subject.base, dead = subject.new(), set()
         for draw in (context.draw(0), context.draw(1)):
             layer = subject.fresh()
             subject.accept_output(subject.forward(layer, draw.x.copy(), draw), draw)
             gradients = subject.backward_gradients(layer, draw)
-            silent |= {name for name, gradient in gradients.items() if name != "x" and vanishes(gradient, draw)}
-        if not silent or not context.budget.take(2):
+            dead |= {name for name, gradient in gradients.items() if name != "x" and vanishes(gradient, draw)}
+        if not dead or not context.budget.take(2):
             return
-        subject.attempts |= dict.fromkeys(silent, attempt + 1)
+        subject.attempts |= dict.fromkeys(dead, attempt + 1)
 
 
 def vanishes(gradient, draw):
@@ -81,7 +81,7 @@ def examine_draw(context, draw):
         if check in checks:
             apply(rule, context, draw)
     if "contract" in checks and subject.random:
-        # Each forward draws another mask, so that a stale one cannot be told by comparison: the second draw follows the first.
+        # Each forward has a new mask, so comparing cannot reveal a stale one: the second draw runs on a layer that has done the first.
         used = subject.fresh()
         subject.one_pass(used, draw)
         subject.base = used

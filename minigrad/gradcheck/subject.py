@@ -1,6 +1,6 @@
-"""The subject: the layer under examination, in float64 and with parameters drawn anew. Its code is called from here.
+"""The subject: the layer under examination, converted to float64 and with random parameters. Its code is called from here only.
 
-Also what goes in, a `Draw`, and what comes out, the `Results` of a pass: one forward and one backward."""
+Also its input, a `Draw`, and its output, the `Results` of a pass: one forward and one backward."""
 
 import copy
 import dataclasses
@@ -46,10 +46,10 @@ class Draw:
 
 
 class Subject:
-    """Makes instances of the layer, calls their methods, and turns what these raise into Blank, Stopped or Raised.
+    """Makes instances of the layer and calls their methods; turns what these raise into Blank, Stopped or Raised.
 
-    make: a function without arguments that gives a layer. wrt_x: whether backward has to give a gradient of x.
-    name: the layer's class. base: the instance that all others are copies of. attempts: name -> how often a parameter was drawn again.
+    make: a function without arguments that gives a layer. wrt_x: whether backward has to give a gradient of x. name: the layer's class.
+    base: the instance of which `fresh` makes copies. attempts: parameter's name -> how often other values were chosen for it.
     evaluations: how often forward was called. random: whether two forwards of one instance differ."""
 
     def __init__(self, make, wrt_x, seed):
@@ -69,7 +69,7 @@ class Subject:
     # Instances.
 
     def new(self, shift=0):
-        """A new instance, its parameters from N(0, 1) / sqrt(fan-in), so that no bias is 0 or 1. shift: for other parameters.
+        """A new instance with random parameters from N(0, 1) / sqrt(fan-in), so that no bias is 0 or 1. shift: 1 for another set of values.
 
         Raises TypeError if it has no forward or backward."""
         layer = self.call("the constructor", self.make)
@@ -146,7 +146,7 @@ class Subject:
         return dx
 
     def gradients(self, layer, dx):
-        """name -> a copy of the tensor's gradient, or None. parameters() is asked anew: backward may have made new arrays."""
+        """name -> a copy of the tensor's gradient, or None. parameters() is called again: backward may have made new arrays."""
         found = {"x": dx} if self.wrt_x else {}
         found |= {p.name: self.call("grad", getattr, p, "grad", None) for p in self.parameters(layer)}
         return {name: None if gradient is None else copied(gradient) for name, gradient in found.items()}

@@ -1,4 +1,4 @@
-"""The rules, one file for each check. A rule is a function of the context and a draw; it yields a `Finding` for whatever breaks it.
+"""The rules, one file for each check. A rule is a function of the context and a draw; it yields a `Finding` for everything that breaks it.
 
     check      file            rules that a finding names
     always     first_pass.py   shape, missing, not-finite, precision (float64), parameters, writes-parameter, foreign-randomness;

@@ -1,4 +1,4 @@
-"""Do two passes agree, as they should? If not, the reason may be that x stands at a tie, where rounding alone decides."""
+"""Do two passes that should agree do so? If not, x may stand at a tie, where rounding alone decides."""
 
 import numpy as np
 
@@ -24,7 +24,7 @@ def disagreement(context, draw, results, expected, tolerance, words):
 
 def sensitivity(context, draw, fraction):
     """How far the gradients move, by `distance`, if x and the parameters change by such a fraction of themselves. Four evaluations."""
-    subject, rng, furthest = context.subject, context.rng(4), 0.0
+    subject, rng, furthest = context.subject, context.rng("rounding"), 0.0
     expected = subject.one_pass(subject.fresh(), draw).gradients
     for _ in range(3):
         layer, x = subject.fresh(), draw.x * (1 + fraction * rng.standard_normal(draw.x.shape))

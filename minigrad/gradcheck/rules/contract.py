@@ -1,4 +1,4 @@
-"""The contract: what forward and backward may not do, whatever their numbers are."""
+"""The contract: what forward and backward may not do, even where their numbers are right."""
 
 from minigrad.gradcheck.comparison import distance
 from minigrad.gradcheck.interruptions import Blank, Raised
@@ -7,15 +7,15 @@ from minigrad.gradcheck.subject import Results, copied, gradient_name
 
 
 def contract_rules(context, draw):
-    """The rules that can be asked of this layer with this draw, in the order in which they are applied."""
+    """The rules that apply to this layer and draw, in the order in which they are tried: only up to the first that is broken."""
     rules = [repeatable]
     if not draw.loss:
         rules.append(linear)
-    if draw.number == 0 and not context.subject.random:  # masks differ from batch to batch, stale or not
+    if draw.number == 0 and not context.subject.random:  # its masks differ from batch to batch, stale or not
         rules.append(not_stale)
     if draw.number == 0:
         rules.append(nothing_shared)
-    if draw.number == 0 and context.settings.factory:  # whoever hands in a layer may have used it
+    if draw.number == 0 and context.settings.factory:  # a layer that was handed in may have done a forward before
         rules.append(forward_first)
     return rules
 

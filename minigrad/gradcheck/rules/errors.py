@@ -8,7 +8,7 @@ from minigrad.gradcheck.report import Finding
 
 
 def errors(context, draw):
-    """Refused are an x of integers, and another number of channels where one is expected."""
+    """An x of integers is refused, and so is a wrong number of channels, if the layer expects one."""
     message = refusal(context, draw, draw.x.astype(np.int64))
     if message is None:
         yield Finding("errors", "errors", "x", "An x of integers is accepted; a sentence should say that it has no gradient.")

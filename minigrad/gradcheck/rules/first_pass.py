@@ -89,7 +89,7 @@ def read_only(array):
 
 
 def find_randomness(context, draw, layer):
-    """Does the layer draw random numbers? Then each evaluation starts from a copy in the same state, so that all see the same mask.
+    """Is the layer random? Then each evaluation starts from a copy in the same random state, so that all have the same mask.
 
     layer: the instance that did the first pass."""
     subject, y = context.subject, draw.results.y

@@ -1,4 +1,4 @@
-"""Memory layout: the same numbers, whatever the strides of x and dy are."""
+"""Memory layout: the numbers do not depend on the strides of x and dy."""
 
 import numpy as np
 
@@ -12,7 +12,7 @@ TOLERANCE = 1e-10  # of the largest number of an array
 
 
 def layout(context, draw):
-    """x and dy in each layout; up to the first that is not taken as well as any other."""
+    """Pass x and dy in each layout, up to the first that changes the results."""
     subject = context.subject
     expected = subject.one_pass(subject.fresh(), draw)
     for words, laid_out in LAYOUTS.items():

@@ -59,15 +59,15 @@ def by_elements(context, draw, tensor):
         return
     uncertainty = allowed(n, S, rtol) + L.rounding / STEP
     wrong, kinks = ~(abs(a - n) <= uncertainty), np.zeros(t.shape, bool)
-    indices = context.rng(8).permutation(np.argwhere(wrong))
+    indices = context.rng("order").permutation(np.argwhere(wrong))
     slopes = [Slope(i, element_step(t[i]), a[i], n[i]) for i in map(tuple, indices.tolist())]
     judge(context, tensor, slopes, S, rtol)
     for s in slopes:
         n[s.along], wrong[s.along], kinks[s.along] = s.expected, s.verdict == "wrong", s.verdict == "kink"
-    gap = np.where(kinks, 0.0, abs(a - n)) * (wrong if wrong.any() else 1.0)
-    index = first_index(gap == gap.max())
+    error = np.where(kinks, 0.0, abs(a - n)) * (wrong if wrong.any() else 1.0)
+    index = first_index(error == error.max())
     counts = {"checked": t.size, "wrong": int(wrong.sum()), "kinks": int(kinks.sum())}
-    add_entry(context, draw, tensor, "elements", counts, gap[index] / (S or 1.0), index, n[index], uncertainty[index])
+    add_entry(context, draw, tensor, "elements", counts, error[index] / (S or 1.0), index, n[index], uncertainty[index])
     if wrong.any():
         context.wrong[tensor.name] = WrongGradient(a, n, kinks)
         words = pattern(tensor.name, a, n, wrong, kinks, draw)
@@ -88,7 +88,7 @@ def by_elements(context, draw, tensor):
 def by_directions(context, draw, tensor):
     """Slopes of a large tensor along random directions, and those of single elements."""
     (t, a, L), rtol = (tensor.t, tensor.a, tensor.L), context.settings.rtol
-    (directions, singles), rng = context.plan[tensor.name], context.rng(7, draw.number, t.size)
+    (directions, singles), rng = context.plan[tensor.name], context.rng("directions", draw.number, t.size)
     along = slopes_along_directions(tensor, directions, rng)
     single = [slope_of_element(tensor, i) for i in chosen_elements(a, singles, rng)]
     if not np.isfinite([s.expected for s in along + single]).all():
@@ -142,16 +142,16 @@ def chosen_elements(a, count, rng):
 
 
 def halved(tensor, slope):
-    """The slope of the element that a wrong slope is due to: of the halves of a set, again and again the one with more of the error."""
+    """The slope of the element that makes the slope along a direction wrong: of the halves of a set, always that with more of the error."""
     t, a, L = tensor.t, tensor.a, tensor.L
-    elements, gap, h = np.arange(t.size), slope.expected - slope.yours, slope.h
+    elements, error, h = np.arange(t.size), slope.expected - slope.yours, slope.h
     while len(elements) > 1:
         half, u = elements[: len(elements) // 2], np.zeros(t.size)
         u[half] = slope.along.flat[half]
         u = u.reshape(t.shape)
         expected, speed = L.slope(t, u, h)
         part = expected - float((a * u).sum())
-        elements, gap = (half, part) if abs(part) >= abs(gap - part) else (elements[len(half) :], gap - part)
+        elements, error = (half, part) if abs(part) >= abs(error - part) else (elements[len(half) :], error - part)
         h = STEP / max(1.0, speed)
     return slope_of_element(tensor, tuple(int(i) for i in np.unravel_index(elements[0], t.shape)))
 
@@ -160,7 +160,7 @@ def halved(tensor, slope):
 
 
 def add_entry(context, draw, tensor, method, counts, error, index, expected, uncertainty):
-    """counts: how many elements or directions were checked, are wrong, stand at kinks."""
+    """Add an `Entry`. counts: its fields checked, wrong and kinks; error: its worst_error; index, expected: an element and its slope."""
     numbers = {"worst_error": error, "yours": tensor.a[index], "expected": expected, "uncertainty": uncertainty}
     numbers = {name: float(number) for name, number in numbers.items()}
     shape = tuple(tensor.t.shape)
@@ -171,7 +171,7 @@ def vanishing_gradient(context, tensor):
     """The finding about a gradient that vanishes at this point, which proves nothing; None if it vanishes at other points, too: then 0 is
     right, and that is noted."""
     if context.budget.take(4):
-        rng = context.rng(6)
+        rng = context.rng("other points")
         changes = [change_elsewhere(tensor, rng) for _ in range(2)]
         if all(change <= 1e-6 * STEP for change in changes):
             context.notes.append(f"y does not depend on {tensor.name}.")
@@ -191,12 +191,12 @@ def change_elsewhere(tensor, rng):
 
 
 def ties(context, tensor):
-    """Equal elements take equal steps: a tie stays a tie on the way, so that the slope is no convention. Five evaluations."""
+    """The slope along a direction in which equal elements take equal steps: ties stay ties, so no convention decides. Five evaluations."""
     if not context.budget.take(5):
         return
     t, a, L = tensor.t, tensor.a, tensor.L
     distinct, group = np.unique(t, return_inverse=True)
-    u = context.rng(5).standard_normal(len(distinct))[group].reshape(t.shape)
+    u = context.rng("ties").standard_normal(len(distinct))[group].reshape(t.shape)
     look = L.look_closer(t, u, L.step(t, u))
     yours, slack = float((a * u).sum()), 1e-5 * float(np.linalg.norm(a))
     if not look.low - slack <= yours <= look.high + slack:
