@@ -25,7 +25,8 @@ def numerical_gradient(f, t, dy=None, h=None):
 
 def element_slope(f, t, i, dy=None, h=None):
     """The slope of sum(dy * f(t)) along t[i]. The divisor is the step that float64 really made."""
-    old, h = t[i], element_step(t[i]) if h is None else h
+    old = t[i]
+    h = element_step(old) if h is None else h
     try:
         t[i] = above = old + h
         change = np.array(f(t), np.float64)  # a copy: f may use its buffers again, or return a view of t
