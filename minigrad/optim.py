@@ -1,21 +1,23 @@
 """The optimiser, which moves the weights, and the rules by which its learning rate falls."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 
-from minigrad.device import CPU
-
-BLOCK = 1 << 15  # numbers; weight, gradient, velocity and a temporary of a block stay in cache through six operations
+NUMBERS = 1 << 15  # at a time: weight, gradient, velocity and a temporary stay in the processor's cache through six operations
+PER_TASK = 32 * NUMBERS  # enough to be worth handing to a thread, few enough to be shared out evenly
 
 
 class SGD:
-    """Stochastic gradient descent with momentum and weight decay, in the order of the 2012 code (paper §5):
+    """Stochastic gradient descent with momentum and weight decay, in the order of the 2012 code (paper section 5):
 
     v <- momentum v - lr g,   v <- v - lr weight_decay w,   w <- w + v.
 
     parameters: an iterable of `Parameter`. A bias, called "b" or "....b", has the learning rate lr * bias_lr and the decay bias_decay.
+    velocities: a list of arrays v, one for each parameter, zeros at first; they follow parameters that move to another device or dtype.
     v keeps the lr it was made with; torch multiplies the whole buffer by the new one (the same while lr is constant).
     With lr = 0 a parameter is left alone, and so is its velocity. `lr` may be assigned between steps.
-    Raises ValueError for numbers that make no sense."""
+    Raises ValueError for a number below 0 or not finite, and for a momentum of 1 or more."""
 
     def __init__(self, parameters, lr=0.01, momentum=0.9, weight_decay=5e-4, bias_lr=2.0, bias_decay=0.0):
         self.parameters = list(parameters)
@@ -32,41 +34,54 @@ class SGD:
                 self.velocities.append(p.device.xp.zeros_like(p.value))
 
     def step(self):
-        """Move every parameter by its gradient of the last `backward`. Raises RuntimeError if there was none."""
-        tasks, launches = [], {}
-        for p, v in zip(self.parameters, self.velocities, strict=True):
+        """Move every parameter by its gradient of the last `backward`.
+
+        Raises RuntimeError if there was none, ValueError for a parameter that is no contiguous array; then none has moved."""
+        for p in self.parameters:
             if p.grad is None:
                 raise RuntimeError(f"SGD: {p.name} has no gradient; call backward before step")
-            bias = p.name.split(".")[-1] == "b"
-            lr = self.lr * self.bias_lr if bias else self.lr
-            if lr == 0:
-                continue
-            decay = self.bias_decay if bias else self.weight_decay
-            if p.device.is_gpu:
-                launches.setdefault(p.device, []).append((p.value, v, p.grad, lr, decay))
-                continue
-            arrays = [a.reshape(-1) for a in (p.value, np.ascontiguousarray(p.grad), v)]
-            if not np.shares_memory(arrays[0], p.value):
+            if not p.value.flags.c_contiguous:
                 raise ValueError(f"SGD: {p.name} must be a contiguous array, to be changed in place")
-            # A task is 32 blocks: enough to be worth handing out, small enough to share out evenly.
-            tasks += [(*arrays, lr, decay, i) for i in range(0, v.size, 32 * BLOCK)]
-        for device, parameters in launches.items():
-            self.update_cuda(device, parameters)
-        if tasks:
-            CPU.run(self.update, tasks)
+        tasks = {}
+        for i, p in enumerate(self.parameters):
+            bias = p.name.split(".")[-1] == "b"
+            lr, decay = (self.lr * self.bias_lr, self.bias_decay) if bias else (self.lr, self.weight_decay)
+            if lr != 0:
+                v = self.velocities[i] = self.beside(p, self.velocities[i])
+                tasks.setdefault(p.device, []).append((p.value, v, p.grad, lr, decay))
+        if len(tasks) == 1 or any(device.is_gpu for device in tasks):
+            for device in tasks:
+                self.update(device, tasks[device])
+        elif tasks:  # several shares of a CPU
+            with ThreadPoolExecutor(len(tasks)) as threads:
+                list(threads.map(self.update, tasks, tasks.values()))
 
-    def update(self, task):
-        w, g, v, lr, decay, start = task
-        scratch, number = np.empty(min(BLOCK, w.size), w.dtype), w.dtype.type
-        for i in range(start, min(start + 32 * BLOCK, w.size), BLOCK):
-            block = slice(i, min(i + BLOCK, w.size))
-            t = scratch[: block.stop - block.start]
-            np.multiply(w[block], number(decay), out=t)
-            t += g[block]
+    def beside(self, p, v):
+        """The velocity v, where parameter p is now and in its dtype."""
+        if v.dtype == p.value.dtype and v.device == p.value.device:
+            return v
+        with p.device:
+            return p.device.asarray(v).astype(p.value.dtype)
+
+    def update(self, device, parameters):
+        """Move the parameters of one device, tuples of w, v, g, lr and weight decay."""
+        if device.is_gpu:
+            return self.update_cuda(device, parameters)
+        flat = [(*(np.ascontiguousarray(a).reshape(-1) for a in (w, v, g)), lr, decay) for w, v, g, lr, decay in parameters]
+        device.run(self.update_part, [(*one, start) for one in flat for start in range(0, one[0].size, PER_TASK)])
+
+    def update_part(self, task):
+        w, v, g, lr, decay, start = task
+        scratch, number = np.empty(min(NUMBERS, w.size), w.dtype), w.dtype.type
+        for i in range(start, min(start + PER_TASK, w.size), NUMBERS):
+            part = slice(i, min(i + NUMBERS, w.size))
+            t = scratch[: part.stop - part.start]
+            np.multiply(w[part], number(decay), out=t)
+            t += g[part]
             t *= number(lr)
-            v[block] *= number(self.momentum)
-            v[block] -= t
-            w[block] += v[block]
+            v[part] *= number(self.momentum)
+            v[part] -= t
+            w[part] += v[part]
 
     def update_cuda(self, device, parameters):
         with device:
@@ -99,6 +114,11 @@ class ByEpoch(Constant):
     def __init__(self, lr, milestones, factor=0.1):
         super().__init__(lr)
         self.first, self.milestones, self.factor, self.epoch = lr, sorted(milestones), factor, 0
+
+    @classmethod
+    def in_three_stages(cls, lr, epochs):
+        """lr, a tenth of it after 3/4 of `epochs` (rounded down, but not before the first has ended), a hundredth after 11/12."""
+        return cls(lr, [max(1, epochs * 3 // 4), max(1, epochs * 11 // 12)])
 
     def epoch_ended(self, val_error):
         self.epoch += 1

@@ -1,7 +1,8 @@
-"""The layers once more, as plainly as they can be written: whole batches, no slabs, no threads, no checks of what comes in.
+"""The whole framework as plainly as it can be written: layers, loss, towers and the rule of learning, in NumPy, on whole batches. No slabs,
+no threads, no checks of what comes in. Names, shapes and numbers are those of `minigrad`, whose fast layers are compared with these.
 
-They are the model solutions of the coursework, the source of its blanks and planted mistakes, and what the fast layers are compared
-with. Names and shapes are those of minigrad.layers.
+`AlexNet(..., layers=minigrad.plain)` is made of them, and `python alexnet.py --plain` trains it. The coursework cuts its exercises from
+here.
 
 N H W C images, rows, columns, channels; OH OW output rows and columns; K kernel size; S stride; CO output channels; T towers."""
 
@@ -273,7 +274,66 @@ class SoftmaxCrossEntropy(Layer):
         return dlogits / N
 
 
-# ---- towers
+# ---- networks
+
+
+class Sequential(Layer):
+    """Layers in a row, each with a name: the output of one is the input of the next."""
+
+    def __init__(self, **layers):
+        self.layers = layers
+
+    def __getitem__(self, name):
+        return self.layers[name]
+
+    def children(self):
+        yield from self.layers.items()
+
+    def forward(self, x):
+        """x -> y of the last layer."""
+        for layer in self.layers.values():
+            x = layer.forward(x)
+        return x
+
+    def backward(self, dy):
+        """dy -> dx of the first layer, the last layer first."""
+        for layer in reversed(self.layers.values()):
+            dy = layer.backward(dy)
+        return dy
+
+
+class Towers(Layer):
+    """stages: a list, each stage a list of one `Sequential` for each tower. At the end of a stage the towers exchange channels: every tower
+    of the next one sees those of all. Here all towers live on one CPU; `devices` is there for the sake of `minigrad.Towers`."""
+
+    def __init__(self, stages, devices="cpu"):
+        if devices not in ("cpu", ("cpu",), ["cpu"], [self.device]):
+            raise ValueError(f"plain layers compute on one CPU, 'cpu', not on {devices!r}")
+        self.stages, self.devices = stages, [self.device]
+
+    def children(self):
+        for stage in self.stages:
+            for name in stage[0].layers:
+                yield from ((f"tower{t}.{name}", tower[name]) for t, tower in enumerate(stage))
+
+    def forward(self, x):
+        """x (N, ..., C) -> y (N, ..., channels of all towers of the last stage). Keeps self.edges, where a tower's channels begin."""
+        self.edges = []
+        for stage in self.stages:
+            parts = [tower.forward(x) for tower in stage]
+            self.edges.append(np.cumsum([part.shape[-1] for part in parts])[:-1])
+            x = np.concatenate(parts, axis=-1)
+        return x
+
+    def backward(self, dy):
+        """dy -> dx: each tower gets the gradient of its own channels, and all add up what they find for the channels that all saw."""
+        for stage, edges in zip(reversed(self.stages), reversed(self.edges), strict=True):
+            parts = np.split(dy, edges, axis=-1)
+            dy = sum(tower.backward(part) for tower, part in zip(stage, parts, strict=True))
+        return dy
+
+
+# ---- what towers do, one step at a time
 
 
 class Exchange(Layer):
@@ -307,7 +367,7 @@ def block_weights(parts):
 class SGD:
     """Stochastic gradient descent with momentum and weight decay, the rule of 2012 (paper §5).
 
-    parameters: a list of `Parameter`s; those whose name ends in "b" are biases, with the learning rate lr * bias_lr and the decay
+    parameters: a list of `Parameter`s; those called "b" or "....b" are biases, with the learning rate lr * bias_lr and the decay
     bias_decay. self.velocities holds an array v for each parameter, zeros at first."""
 
     def __init__(self, parameters, lr=0.01, momentum=0.9, weight_decay=5e-4, bias_lr=2.0, bias_decay=0.0):
@@ -320,7 +380,7 @@ class SGD:
 
         v and p.value change in place; g stays. lr may have changed since the last step. With lr = 0 nothing moves, not even v."""
         for p, v in zip(self.parameters, self.velocities, strict=True):
-            bias = p.name.endswith("b")
+            bias = p.name.split(".")[-1] == "b"
             lr = self.lr * self.bias_lr if bias else self.lr
             decay = self.bias_decay if bias else self.weight_decay
             if lr == 0:

@@ -6,8 +6,9 @@ channels from its own outputs, and each receives the parts of its own channels f
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
-from minigrad.device import Device, parse
+from minigrad.device import CPU, Device, parse
 from minigrad.layers.base import Layer
+from minigrad.layers.parameter import inside
 
 
 class Towers(Layer):
@@ -22,23 +23,11 @@ class Towers(Layer):
 
     def __init__(self, stages, devices=("cpu",)):
         self.stages = [list(stage) for stage in stages]
-        widest = max((len(stage) for stage in self.stages), default=0)
-        if not isinstance(devices, str) and all(isinstance(device, str) for device in devices):
-            devices = ",".join(devices)
-        self.devices = parse(devices, widest) if isinstance(devices, str) else list(devices)
-        if widest == 0 or not all(self.stages):
+        if not self.stages or not all(self.stages):
             raise ValueError("Towers: every stage needs at least one tower")
-        if len(self.devices) > widest:
-            raise ValueError(
-                f"Towers: {len(self.devices)} devices for {widest} tower{'s' * (widest > 1)}; "
-                f"there can be at most as many devices as towers"
-            )
-        self.device = self.devices[0]
-        self.bytes_forward = self.bytes_backward = 0
-        self.widths = None
-        for stage in self.stages:
-            for t, tower in enumerate(stage):
-                tower.to(self.device_of(t))
+        self.devices = [CPU]
+        self.widths, self.bytes_forward, self.bytes_backward = None, 0, 0
+        self.to(devices)
 
     def device_of(self, t):
         """Where tower t lives."""
@@ -47,31 +36,54 @@ class Towers(Layer):
     def arguments(self):
         return f"{self.stages!r}, devices={self.devices!r}"
 
+    def children(self):
+        for stage in self.stages:
+            yield from ((f"tower{t}", tower) for t, tower in enumerate(stage))
+
     def parameters(self):
-        """Stage after stage, layer after layer, tower after tower."""
+        """Yields each `Parameter`, stage after stage, layer after layer, tower after tower."""
         for stage in self.stages:
             for name in dict.fromkeys(name for tower in stage for name in tower.layers):
                 for t, tower in enumerate(stage):
                     if name in tower.layers:
-                        for p in tower[name].parameters():
-                            yield p.within(name).within(f"tower{t}")
-
-    def train(self, mode=True):
-        for stage in self.stages:
-            for tower in stage:
-                tower.train(mode)
-        return super().train(mode)
-
-    def astype(self, dtype):
-        for stage in self.stages:
-            for tower in stage:
-                tower.astype(dtype)
-        return self
+                        yield from inside(f"tower{t}.{name}", tower[name])
 
     def to(self, devices):
-        """Move the towers to other devices: names, `Device`s, or one of either."""
-        self.__init__(self.stages, [devices] if isinstance(devices, Device) else devices)
+        """Move the towers to other devices: names, `Device`s, or one of either. Returns self.
+
+        Raises ValueError for a device that does not exist, and for more devices than towers; then nothing has moved."""
+        before, self.devices = self.devices, self.found(devices)
+        try:
+            self.move()
+        except BaseException:
+            self.devices = before
+            self.move()
+            raise
+        self.device = self.devices[0]
         return self
+
+    def found(self, devices):
+        """The `Device`s of that description, not more than there are towers."""
+        widest = max(map(len, self.stages))
+        devices = [devices] if isinstance(devices, Device) else devices
+        if not isinstance(devices, str) and all(isinstance(device, str) for device in devices):
+            devices = ",".join(devices)
+        devices = parse(devices, widest) if isinstance(devices, str) else list(devices)
+        if len(devices) > widest:
+            raise ValueError(
+                f"Towers: {len(devices)} devices for {widest} tower{'s' * (widest > 1)}; there can be at most as many devices as towers"
+            )
+        return devices
+
+    def move(self):
+        """Bring each tower to its device."""
+        for stage in self.stages:
+            for t, tower in enumerate(stage):
+                tower.to(self.device_of(t))
+
+    def release(self):
+        self.widths = None
+        super().release()
 
     def side_by_side(self, work, towers):
         """[work(0), ..., work(towers - 1)]: towers of different devices run at the same time, those of one device in turn."""
@@ -91,23 +103,28 @@ class Towers(Layer):
 
     def everywhere(self, array, receivers):
         """An array of the first device for each of so many towers."""
-        places = {self.device_of(t).place: self.device_of(t) for t in range(receivers)}
-        arrays = {place: self.device.send(array, device) for place, device in places.items()}
-        return [arrays[self.device_of(t).place] for t in range(receivers)]
+        spaces = self.memory_spaces(receivers)
+        arrays = {space: self.device.send(array, device) for space, device in spaces.items()}
+        return [arrays[self.device_of(t).memory_space] for t in range(receivers)]
+
+    def memory_spaces(self, towers):
+        """{memory space: a device} of the devices of so many towers: one copy of an array serves all devices of a space."""
+        return {self.device_of(t).memory_space: self.device_of(t) for t in range(towers)}
 
     def gather(self, parts, receivers):
-        """All towers' channels side by side, for each of so many towers: one copy in each place. Counts what comes from another tower."""
-        places = {self.device_of(t).place: self.device_of(t) for t in range(receivers)}
+        """All towers' channels side by side, for each of so many towers: one copy in each memory space. Also the bytes that come from
+        other towers."""
+        spaces = self.memory_spaces(receivers)
         # All copies are under way before the first device waits for one, so that both directions overlap.
-        arrived = {place: [self.device_of(t).send(part, device) for t, part in enumerate(parts)] for place, device in places.items()}
+        arrived = {space: [self.device_of(t).send(part, device) for t, part in enumerate(parts)] for space, device in spaces.items()}
         wholes, shape = {}, (*parts[0].shape[:-1], sum(part.shape[-1] for part in parts))
-        for place, device in places.items():
-            wholes[place] = arrived[place][0]
+        for space, device in spaces.items():
+            wholes[space] = arrived[space][0]
             if len(parts) > 1:
                 with device:
-                    wholes[place] = device.empty(shape, parts[0].dtype)
-                    device.xp.concatenate(arrived[place], axis=-1, out=wholes[place])
-        inputs = [wholes[self.device_of(t).place] for t in range(receivers)]
+                    wholes[space] = device.empty(shape, parts[0].dtype)
+                    device.xp.concatenate(arrived[space], axis=-1, out=wholes[space])
+        inputs = [wholes[self.device_of(t).memory_space] for t in range(receivers)]
         crossed = sum(inputs[0].nbytes - (parts[t].nbytes if t < len(parts) else 0) for t in range(receivers))
         return inputs, crossed
 

@@ -18,7 +18,8 @@ import jupytext
 import nbformat
 
 from minigrad.coursework.exercises import find
-from minigrad.coursework.release import cell_id, check_text, class_text
+from minigrad.coursework.release.notebooks import cell_id, check_text, class_text
+from minigrad.files import write_text
 
 HERE = Path(__file__).resolve().parent
 REPOSITORY = "https://github.com/minigrad/minigrad-alexnet"
@@ -106,7 +107,7 @@ def main():
         for source, notebook in zip(sources, pool.map(one, sources), strict=True):
             path, text = options.out / f"{source.stem}.ipynb", nbformat.writes(notebook) + "\n"
             if not options.check:
-                path.write_text(text, encoding="utf-8", newline="\n")
+                write_text(path, text)
             elif not path.exists() or path.read_text(encoding="utf-8") != text:
                 stale.append(path.name)
     if stale:

@@ -7,7 +7,7 @@ from unittest import mock
 import numpy as np
 import pytest
 
-from minigrad.layers import base
+from minigrad.engine import slabs
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def rng():
 @pytest.fixture
 def slabs_of_one_image(monkeypatch):
     """As if every image filled the cache: tiny batches are cut into slabs and tasks as large ones are."""
-    monkeypatch.setattr(base, "SLAB", 1)
+    monkeypatch.setattr(slabs, "SLAB", 1)
 
 
 def cupy_or_its_stand_in(which):

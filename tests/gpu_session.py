@@ -24,7 +24,7 @@ ALEXNET = [*PYTHON, "alexnet.py"]
 STEP = """
 import sys
 from alexnet import AlexNet
-from minigrad.benchmark import Ours, batch
+from minigrad.commands.benchmark.cpu import Ours, batch
 net = AlexNet(sys.argv[1], sys.argv[2])
 side, (images, labels) = Ours(net), batch(net, int(sys.argv[3]))
 for _ in range(2):
@@ -85,7 +85,7 @@ def ten_steps(tiny):
 
     from alexnet import AlexNet
     from minigrad import cuda
-    from minigrad.benchmark import Ours, batch
+    from minigrad.commands.benchmark.cpu import Ours, batch
 
     variant, images = ("small", 4) if tiny else ("paper", 32)
     results = {}

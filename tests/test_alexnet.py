@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from naive import relative_error
 
-from alexnet import AlexNet, summary
+from alexnet import AlexNet
 from minigrad import SGD, SoftmaxCrossEntropy, data, training
+from minigrad.commands.summary import summary
 
 LAYERS = ["conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7", "fc8"]
 FULLY_CONNECTED = [37_752_832, 16_781_312, 4_097_000]

@@ -6,7 +6,7 @@ from copy import deepcopy
 import numpy as np
 import pytest
 
-from minigrad import SGD, Linear, Parameter
+from minigrad import SGD, Device, Linear, Parameter
 from minigrad.optim import ByEpoch, Constant, LinearDecay, Plateau
 
 
@@ -135,6 +135,11 @@ def test_by_epoch():
     assert rates(ByEpoch(1.0, [3, 1], factor=0.5), [0.5] * 4) == pytest.approx([1, 0.5, 0.5, 0.25])
 
 
+@pytest.mark.parametrize("epochs, milestones", [(90, [67, 82]), (12, [9, 11]), (8, [6, 7]), (2, [1, 1]), (1, [1, 1])])
+def test_three_stages_end_after_three_quarters_and_eleven_twelfths(epochs, milestones):
+    assert vars(ByEpoch.in_three_stages(0.02, epochs)) == vars(ByEpoch(0.02, milestones))
+
+
 @pytest.mark.parametrize("patience", [1, 3, 7])
 def test_plateau_divides_by_ten_exactly_three_times_and_ends(patience):
     lrs = rates(Plateau(0.01, patience=patience), [0.9] * 1000)
@@ -172,3 +177,39 @@ def test_a_rule_restored_is_the_rule_that_never_stopped(make, epochs):
     expected = rates(rule, errors[epochs:])
     assert rates(again, errors[epochs:]) == expected
     assert again.finished == rule.finished
+
+
+def test_velocities_follow_the_parameters(rng):
+    """An optimiser that was made before the network was converted does what one does that was made after it."""
+    results = []
+    for before in (True, False):
+        layer = Linear(3, 2, rng=np.random.default_rng(0))
+        if before:
+            sgd = SGD(layer.parameters(), 0.1)
+        layer.astype(np.float64)
+        if not before:
+            sgd = SGD(layer.parameters(), 0.1)
+        for seed in range(3):
+            x = np.random.default_rng(seed).standard_normal((4, 3))
+            layer.backward(layer.forward(x))
+            sgd.step()
+        results.append(layer.W.copy())
+        assert {v.dtype for v in sgd.velocities} == {np.dtype(np.float64)}
+    np.testing.assert_array_equal(*results)
+
+
+def test_a_devices_threads_are_those_that_update(monkeypatch):
+    device, asked = Device("cpu", threads=1), []
+    layer = Linear(700, 300).to(device)
+    sgd = SGD(layer.parameters())
+    layer.backward(layer.forward(np.ones((1, 700), np.float32)))
+    monkeypatch.setattr(device, "run", lambda work, tasks: asked.append([work(task) for task in tasks]))
+    sgd.step()
+    assert len(asked) == 1
+
+
+def test_nothing_moves_if_one_parameter_has_no_gradient():
+    one, other = Parameter("w", np.ones(3), np.ones(3)), Parameter("v", np.ones(3))
+    with pytest.raises(RuntimeError, match="v has no gradient"):
+        SGD([one, other]).step()
+    assert (one.value == 1).all()

@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 from naive import relative_error, spread
 
-import alexnet
 import minigrad
+from alexnet import AlexNet
 from minigrad import SoftmaxCrossEntropy, Towers, plain, training
+from minigrad.commands.summary import describe
 from minigrad.coursework import tasks
 from minigrad.data.loader import Loader
 from minigrad.gradcheck import numerical_gradient
-from minigrad.layers.base import Parameter
+from minigrad.layers import Parameter
 
 # class -> arguments, shape of x
 TWINS = {
@@ -141,8 +142,8 @@ def test_block_weights_make_one_tower_of_two(rng):
 def test_shapes_are_those_of_the_network():
     from minigrad.coursework.exercises import PAPER_LAYERS
 
-    net = alexnet.AlexNet("paper")
-    rows = {row["name"]: row["shape"] for row in alexnet.describe(net)}
+    net = AlexNet("paper")
+    rows = {row["name"]: row["shape"] for row in describe(net)}
     names = ("conv1", "pool1", "conv2", "pool2", "conv3", "conv4", "conv5", "pool5")
     assert tasks.shapes((224, 224, 3), PAPER_LAYERS) == [tuple(rows[name]) for name in names]
 

@@ -255,3 +255,26 @@ def test_text_that_names_no_device_is_refused(text):
 def test_a_device_that_cannot_be_is_refused(arguments):
     with pytest.raises(ValueError, match=str(arguments[-1])):
         Device(*arguments)
+
+
+def test_towers_that_cannot_move_stay_where_they_are(rng):
+    """Names that do not exist, too many devices, and a tower that fails on the way."""
+    net, x = Towers([[Sequential(fc=Linear(3, 2, rng=rng)), Sequential(fc=Linear(3, 2, rng=rng))]], "cpu,cpu"), rng.standard_normal((2, 3))
+    devices, y = net.devices, net.forward(x)
+    for wrong in ("tpu", "cpu,cpu,cpu", [Device()] * 3):
+        with pytest.raises(ValueError):
+            net.to(wrong)
+    full, other = net.stages[0][1], Device()
+    place = type(full).to
+
+    def to(device):
+        if device is other:
+            raise MemoryError
+        return place(full, device)
+
+    full.to = to
+    with pytest.raises(MemoryError):
+        net.to(other)
+    assert net.devices == devices and net.device is devices[0]
+    assert [tower["fc"].device for tower in net.stages[0]] == devices
+    np.testing.assert_array_equal(net.forward(x), y)

@@ -3,10 +3,25 @@
     python -m minigrad.coursework new conv2d        begin
     python -m minigrad.coursework check conv2d      see how far it is
 
-In a notebook: `from minigrad.coursework import check; check("conv2d.backward", Conv2d)`. COURSEWORK.md is the teacher's page."""
+In a notebook: `from minigrad.coursework import check; check("conv2d.backward", Conv2d)`. COURSEWORK.md is the teacher's page.
+
+Where what is:
+
+    __main__.py     the command line; checking.py and console.py help it
+    notebook.py     check and score, for notebooks; suite.py: the public cases as a pytest plugin
+    exercises.py    the table of exercises: what is written (exercise.py), with which cases it is tried (cases.py; hidden.py draws those
+                    for grading), which mistakes are known (mistakes.py)
+    tasks.py        model solutions of the exercises that are functions; those of the layers stand in minigrad/plain.py
+    variants.py     model solutions of the exercises for graded work
+    explain.py      what is wanted, derived
+    source.py       the text of a model solution; blanks.py takes bodies out of it, worksheets.py makes files of it
+    judge/          from a solution to a verdict
+    homework.py     what a teacher writes down; feedback.py: what students learn of hidden cases
+    release/        from a homework to what students get
+    grade/          from a folder of submissions to a table of grades"""
 
 from minigrad.coursework.notebook import CheckFailed, check, score
-from minigrad.layers.base import Layer, Parameter
+from minigrad.layers import Layer, Parameter
 from minigrad.plain import col2im, four_sides, im2col, output_size
 
 __all__ = ["CheckFailed", "Layer", "Parameter", "check", "col2im", "four_sides", "im2col", "output_size", "score"]

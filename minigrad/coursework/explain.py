@@ -1,87 +1,89 @@
-"""What `explain` prints: the derivation, the shapes, what to read. No code of a solution."""
+"""What `explain` prints: the derivation, the shapes, what to read. It shows no code of a solution."""
 
 import ast
 import inspect
 import textwrap
 from dataclasses import replace
 
+from minigrad.coursework.blanks import docstring_of, functions_in
 from minigrad.coursework.cases import Case
 from minigrad.coursework.exercises import find
-from minigrad.coursework.runner import by_gradients
-from minigrad.coursework.source import docstring_of, functions_in, plant, text_of
+from minigrad.coursework.judge.runner import by_gradients
+from minigrad.coursework.source import plant, text_of
 
 DERIVATIONS = {
     "arrays.windows": """
-        An array is a run of memory and, for each axis, a stride: how many bytes one step takes. A window that starts one pixel
-        further is the same memory from another start, so all windows together are an array with two more axes and no copy.
-        numpy.lib.stride_tricks.sliding_window_view makes it: it puts the window's axes last. Here the channels are wanted last.
-        With a step of S take every S-th window of both axes of places.""",
+        An array is a block of memory and, for each axis, a stride: the number of bytes from one element to the next. A window that
+        starts one pixel further is the same memory from another start, so all windows together are an array with two more axes
+        and no copy. numpy.lib.stride_tricks.sliding_window_view makes it: it puts the window's axes last. Here the channels are
+        wanted last. With a stride of S take every S-th window along both axes that number the windows.""",
     "arrays.in_place": """
-        A name is not an array: `w = w - …` makes a new array and moves the name; the caller's array is what it was. `w -= …` and
-        `w[...] = …` write into the array that the name stands for. Layers and optimisers share arrays, so this matters.""",
+        A name is not an array: `w = w - …` makes a new array and gives it the name; the caller's array is what it was. `w -= …`
+        and `w[...] = …` write into the array that has the name. Layers and optimisers share arrays, so this matters.""",
     "arrays.float64_leak": """
-        NumPy computes in the stronger of two types. A Python number like 0.5 is weak and follows the array; an np.float64 scalar
-        is as strong as an array of float64, and float32 · np.float64 is float64: twice the memory, half the speed, in all that
-        follows.""",
+        NumPy computes in the stronger of two types. A Python number like 0.5 is weak and takes the type of the array; an
+        np.float64 scalar is as strong as an array of float64, and float32 · np.float64 is float64: twice the memory, half the
+        speed, in all that follows.""",
     "numerical_gradient": """
-        Taylor: f(t + h) = f + h f′ + h²/2 f″ + h³/6 f‴ + …, so (f(t + h) − f(t − h)) / 2h = f′ + h²/6 f‴ + …: the error of
-        cutting falls with h². The error of rounding grows with 1/h. Both are equal near h = ε^(1/3) = 6e-6: nine digits. Where f
-        gives an array, L = Σ dy · f(t) is one number, and its slope is what backward(dy) must give. Never ones for dy: mistakes
-        that mix outputs would cancel.""",
+        Taylor: f(t + h) = f + h f′ + h²/2 f″ + h³/6 f‴ + …, so (f(t + h) − f(t − h)) / 2h = f′ + h²/6 f‴ + …: the truncation
+        error falls with h². The rounding error grows with 1/h. Both are equal near h = ε^(1/3) = 6e-6, which gives nine digits.
+        Where f gives an array, L = Σ dy · f(t) is one number, and its slope is what backward(dy) must give. Never take ones for
+        dy: mistakes that mix outputs would cancel.""",
     "linear": """
         y[n, o] = Σ_i x[n, i] W[i, o] + b[o]. L depends on W[i, o] through y[n, o] of all n: dW[i, o] = Σ_n x[n, i] dy[n, o]. On
         b[o] through the same: db[o] = Σ_n dy[n, o]. On x[n, i] through y[n, o] of all o: dx[n, i] = Σ_o dy[n, o] W[i, o]. Each
-        sum is a matrix product; the shapes leave only one way to write it. Nothing is divided by N: that is the loss's business.""",
+        sum is a matrix product; the shapes leave only one way to write it. Nothing is divided by N: only the loss does that.""",
     "relu": """
         y = x where x > 0, else 0. There the slope is 1, elsewhere 0: dx is dy where x was positive. At 0 any slope from 0 to 1 is
         right (we take 0). The mask is that of x, of this batch.""",
     "tanh": """
         tanh = (e^x − e^−x) / (e^x + e^−x). By the quotient rule tanh′ = 1 − tanh²: forward's result is all that backward needs.""",
     "flatten": """
-        No arithmetic: number (h · W + w) · C + c of a row is x[n, h, w, c], the order of memory of a C-ordered array. Backward
-        every number goes back to its place.""",
+        No arithmetic: number (h · W + w) · C + c of a row is x[n, h, w, c], the order in memory of a C-ordered array. Backward
+        puts every number back where it was.""",
     "loss": """
         p_c = exp(z_c) / Σ exp(z). L = mean over n of −log p[n, label n] = mean of (log Σ exp(z) − z_label). Adding a constant to
         all z of a row changes nothing, so subtract the largest: no exp overflows. ∂(log Σ exp)/∂z_c = p_c, ∂z_label/∂z_c = 1 for
         the label, else 0. So dlogits = (p − one-hot) / N: N, since L is a mean over the images.""",
     "conv2d": """
         y[n, r, q, o] = b[o] + Σ_{i, j, c} x[n, r S + i, q S + j, c] W[i, j, c, o], x with zeros around it, OH = (H + top + bottom
-        − K)//S + 1. With a row for each place of the window, patches (N·OH·OW, K·K·C), this is patches @ W + b with W as (K·K·C,
-        CO). Backward it is Linear's: dW = patchesᵀ · dy, db = Σ dy over N, OH and OW, dpatches = dy · Wᵀ. What a patch read, it
-        gives back: col2im adds dpatches to the pixels, several to one where windows overlap; what lies in the padding is dropped.""",
+        − K)//S + 1. With a row for each window, patches (N·OH·OW, K·K·C), this is patches @ W + b with W as (K·K·C, CO). Backward
+        it is Linear's: dW = patchesᵀ · dy, db = Σ dy over N, OH and OW, dpatches = dy · Wᵀ. The gradient of a patch goes back to
+        the pixels that the patch was read from: col2im adds dpatches to them, several to one where windows overlap; what lies in
+        the padding is dropped.""",
     "patches": """
         im2col copies: patches[(n, r, q), (i, j, c)] = x[n, r S + i, q S + j, c]. It is linear, a matrix of zeros and ones. Its
         transpose, col2im, adds: dx[n, r S + i, q S + j, c] += dpatches[(n, r, q), (i, j, c)]. The test of a transpose: ⟨A x, p⟩ =
-        ⟨x, Aᵀ p⟩ for all x, p. Tap (i, j) of all windows is one slice of the image, of step S: K² slices in all.""",
+        ⟨x, Aᵀ p⟩ for all x, p. Tap (i, j) of all windows is one slice of the image, with step S: K² slices in all.""",
     "towers": """
-        Two towers side by side are one with W of zeros where the inputs of one meet the outputs of the other: blocks on the
-        diagonal of (C, CO). So half of the weights are saved, not split.""",
+        Two towers side by side are one tower whose W is zero where the inputs of one meet the outputs of the other: blocks on the
+        diagonal of (C, CO). Half of the weights are zero, and need not be stored.""",
     "maxpool": """
-        y is one number of its window, the winner. If the winner changes by δ, so does y; if another one does, nothing happens. So
-        dx of a pixel is the sum of dy over the windows that it won: windows overlap (3/2), so it may be several. Ties: any one of
-        the tied numbers may win, or they may share, but the shares add up to one dy.""",
+        y is one number of its window, the largest. If that number changes by δ, so does y; if another one does, nothing happens.
+        So dx of a pixel is the sum of dy over the windows whose maximum it is: windows overlap (3/2), so it may be several. Ties:
+        any one of the tied numbers may get dy, or they may share it, but the shares must add up to one dy.""",
     "lrn": """
-        s_i = k + α Σ_{j near i} x_j², y_i = x_i s_i^−β. x_i stands in y_i twice, directly and in s_i, and in its neighbours' s_j:
+        s_i = k + α Σ_{j near i} x_j², y_i = x_i s_i^−β. x_i occurs in y_i twice, directly and in s_i, and in its neighbours' s_j:
         dx_i = dy_i s_i^−β − 2 α β x_i Σ_{j near i} dy_j x_j s_j^−(β + 1). "j near i" is symmetric, so backward's window is
         forward's. The window ends at the first and the last channel. With α = 1e-4 the second term is small: tests use 0.5.""",
     "dropout": """
-        y = x · mask with a mask that does not depend on x: dx = dy · mask. Silence has probability p. So that the next layer sees
-        the same on average, either the outputs are multiplied by 1 − p at test time ("test", the paper's), or by 1 / (1 − p) in
-        training ("train").""",
+        y = x · mask with a mask that does not depend on x: dx = dy · mask. A number is dropped with probability p. So that the
+        next layer sees the same on average, either the outputs are multiplied by 1 − p at test time ("test", the paper's way), or
+        by 1 / (1 − p) in training ("train").""",
     "sgd": """
-        v ← 0.9 v − lr (g + decay · w), then w ← w + v. v is a memory of the gradients, each with the lr it was made with: after
-        lr falls, the first steps are still large. Biases: twice the lr, no decay. From w = 1, g = 0.5, lr 0.01, decay 0.0005: v =
-        −0.005005, w = 0.994995.""",
+        v ← 0.9 v − lr (g + decay · w), then w ← w + v. The velocity v is a decaying sum of the gradients, each with the lr at its
+        time: after lr falls, the first steps are still large. Biases: twice the lr, no decay. From w = 1, g = 0.5, lr 0.01, decay
+        0.0005: v = −0.005005, w = 0.994995.""",
     "alexnet": """
-        Sizes: (H + top + bottom − K) // S + 1. 224 pixels and an overhang of three zeros right and below: (227 − 11) // 4 + 1 =
-        55; pools of 3/2: 27, 13, 6. Two towers hold half of the kernels each. conv2, conv4 and conv5 see their own tower; conv3
+        Sizes: (H + top + bottom − K) // S + 1. 224 pixels and padding of three zeros on the right and below: (227 − 11) // 4 + 1
+        = 55; pools of 3/2: 27, 13, 6. Two towers hold half of the kernels each. conv2, conv4 and conv5 see their own tower; conv3
         and the fully connected layers see both: there a stage ends, and the towers exchange.""",
     "exchange": """
         Forward, a copy: tower u sees x[t] of all t, joined along the channels in the order of the towers. L depends on x[t]
         through what every tower does with it: dx[t] = Σ_u (the part of dy[u] that belongs to tower t). A sum, not a mean: there
         is one loss.""",
     "augment": """
-        256 → 224 leaves offsets 0 … 32, both of them: 33 × 33 × 2 = 2178 views of an image. Colour: σ and V are standard
+        256 → 224 leaves offsets 0 … 32, both included: 33 × 33 × 2 = 2178 views of an image. Colour: σ and V are standard
         deviations and directions of the training pixels' colours; an image is shifted by V · (0.1 σ n), n from N(0, 1), one n for
         all its pixels.""",
     "metrics": """
@@ -90,25 +92,25 @@ DERIVATIONS = {
     "dilated": """
         As convolution, but tap (i, j) reads D·i rows and D·j columns further: the window is D (K − 1) + 1 pixels wide with holes.""",
     "circular": """
-        As convolution, but rows and columns count modulo H and W. One pixel may be read twice by a window, so backward adds.""",
+        As convolution, but rows and columns count modulo H and W. A window may read one pixel twice, so backward adds.""",
     "avgpool": """
         Every number of a window has the weight 1 / K²; backward each receives dy / K² from every window that it is in.""",
     "ceilpool": """
-        As max-pooling, with ceil((H − K) / S) + 1 windows: the last may be cut off by the edge, and has fewer numbers.""",
+        As max-pooling, with ceil((H − K) / S) + 1 windows: the last may reach beyond the edge, and has fewer numbers.""",
     "squarenorm": """
         As `lrn`, with the square of pixels around a pixel in place of the channels around a channel.""",
     "channeldrop": """
         As `dropout` scaled in training, with one draw for each channel of each image.""",
     "nesterov": """
-        The gradient is taken where the velocity is about to lead. Written for w at that place: v ← m v − lr g, w ← w + m v − lr
+        The gradient is taken where the velocity is about to lead. Written for w at that point: v ← m v − lr g, w ← w + m v − lr
         g.""",
     "smoothing": """
         L = −Σ wanted · log p with Σ wanted = 1, so dlogits = (p − wanted) / N: as `loss`, with wanted in place of the one-hot.""",
     "ring": """
-        x[t] goes to tower t (first half) and to tower t + 1 (second half). dx[t] is the sum of what both say.""",
+        x[t] goes to tower t (first half) and to tower t + 1 (second half). dx[t] is the sum of the gradients from both.""",
 }
 
-# Layer and mistake whose report `explain hunt.N` shows, with what; and the choice.
+# What `explain hunt.N` shows: the report on an exercise's model with a mistake planted, tried with a case; and the four answers.
 HUNTS = {
     1: ("conv2d.backward", "dW divided by N", Case("hunt", (3, 5, 4, 2), (2, 5, 3)),
         ("db is counted twice", "the kernel is flipped in backward", "dW is averaged over the images", "patches in another order than W")),
@@ -124,7 +126,7 @@ HUNTS = {
 
 
 def explain(exercise):
-    """The text for one exercise."""
+    """The text for one exercise: the derivation of its group, the docstrings of what is to be written, the names of its public cases."""
     lines = [
         f"{exercise.id}: {exercise.title}",
         f"about {exercise.minutes} minutes, {exercise.points} point{'s' * (exercise.points > 1)}; {exercise.reading}",
@@ -145,13 +147,13 @@ def explain(exercise):
 
 
 def hunt(number):
-    """The report on a planted layer, from the rules alone, and the choice."""
-    id, name, case, choice = HUNTS[number]
+    """The report on a layer with a planted mistake, without the hints that would name it, and four answers: a list of lines."""
+    id, name, case, answers = HUNTS[number]
     exercise = find([id])[0]
     mistake = next(m for m in exercise.mistakes + exercise.others if m.name == name)
-    silent = replace(exercise, mistakes=(), others=(), random=True)
-    report = by_gradients(silent, plant(exercise.source, mistake), case, 0)
-    text = report.text().splitlines()
-    text[0] = text[0].replace(id, f"layer {number}, a {exercise.source.__name__}")
-    letters = [f"  {letter}  {words}" for letter, words in zip("abcd", choice, strict=True)]
-    return [*text[:-1], "", "Which mistake is it?", *letters, "", f"Return its letter from hunt_{number}."]
+    without_hints = replace(exercise, mistakes=(), others=(), random=True)
+    report = by_gradients(without_hints, plant(exercise.source, mistake), case, 0)
+    lines = report.text().splitlines()
+    lines[0] = lines[0].replace(id, f"layer {number}, a {exercise.source.__name__}")
+    letters = [f"  {letter}  {answer}" for letter, answer in zip("abcd", answers, strict=True)]
+    return [*lines[:-1], "", "Which mistake is it?", *letters, "", f"Return its letter from hunt_{number}."]

@@ -3,49 +3,51 @@
     python -m pytest -p minigrad.coursework.suite --impl student/
     python -m pytest -p minigrad.coursework.suite --impl student/ conv2d "lrn.backward[paper]"
 
-Arguments that are no files are ids, or their beginnings. Only these tests run; -k, -x, --junitxml and the rest work as always."""
+Arguments that are not files are ids, or their beginnings. Only these tests run; -k, -x, --junitxml and the rest work as always."""
 
 import sys
 from pathlib import Path
 
 import pytest
 
-from minigrad.coursework.exercises import EXERCISES, find
-from minigrad.coursework.solutions import NoSuchPlace, attempt, message, status_of
-from minigrad.coursework.variants import ALL
+from minigrad.coursework.exercises import ALL, EXERCISES, find
+from minigrad.coursework.judge.loading import NoSuchImpl
+from minigrad.coursework.judge.runner import attempt
+from minigrad.coursework.judge.verdict import message, status_of
 
 
 def pytest_addoption(parser):
     group = parser.getgroup("minigrad.coursework")
-    group.addoption("--impl", metavar="PLACE", help="whose solutions: reference, blank, PATH.py, FOLDER or package.module")
-    group.addoption("--seed", type=int, default=0, help="of the numbers that the cases are tried with")
+    group.addoption("--impl", metavar="WHERE", help="where the solutions are: reference, blank, PATH.py, FOLDER or package.module")
+    group.addoption("--seed", type=int, default=0, help="seed of the numbers that the cases are tried with (default: 0)")
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection(session):
-    """With --impl the tests are the public cases, and nothing else is collected."""
+    """With --impl the tests are the public cases, and nothing else is collected. Raises pytest.UsageError for an id, a
+    case or --impl that is not there."""
     config = session.config
-    place = config.getoption("impl")
-    if place is None:
+    impl = config.getoption("impl")
+    if impl is None:
         return None
-    # pytest counts as arguments also the folders of its settings; those that were typed are ids.
-    typed = [word for word in config.invocation_params.args if word in config.args and not Path(word.split("::")[0]).exists()]
+    # pytest counts the folders of its settings as arguments, too; only those that were typed are ids.
+    typed = [arg for arg in config.invocation_params.args if arg in config.args and not Path(arg.split("::")[0]).exists()]
     try:
-        asked = find([word.split("[")[0] for word in typed], ALL) if typed else EXERCISES
+        asked = find([arg.split("[")[0] for arg in typed], ALL) if typed else EXERCISES
     except ValueError as error:
         raise pytest.UsageError(str(error)) from None
-    whole = {e.id for e in find([word for word in typed if "[" not in word], ALL)} if typed else {e.id for e in asked}
+    with_all_cases = {e.id for e in find([arg for arg in typed if "[" not in arg], ALL)} if typed else {e.id for e in asked}
     sys.path.insert(0, str(config.invocation_params.dir))
     try:
-        attempt(place, asked[0], ())
-    except NoSuchPlace as error:
+        attempt(impl, asked[0], ())
+    except NoSuchImpl as error:
         raise pytest.UsageError(f"--impl: {error}") from None
     items = [
         CaseItem.from_parent(session, name=f"{exercise.id}[{case.name}]", exercise=exercise, case=case)
         for exercise in asked
         for case in exercise.cases
     ]
-    items = [item for item in items if item.exercise.id in whole or item.name in typed]
+    items = [item for item in items if item.exercise.id in with_all_cases or item.name in typed]
     if not items:
         raise pytest.UsageError(f"there is no case {', '.join(typed)}")
     session.items = items
@@ -75,7 +77,7 @@ class CaseItem(pytest.Item):
             raise NotPassed(message(self.exercise, self.case, report, again))
 
     def repr_failure(self, excinfo):
-        """The message alone: there is nothing to see in the checker's frames."""
+        """The message alone: the checker's frames would not help."""
         return str(excinfo.value) if isinstance(excinfo.value, NotPassed) else super().repr_failure(excinfo)
 
     def reportinfo(self):
@@ -88,7 +90,7 @@ class NotPassed(Exception):
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_report_teststatus(report):
-    """A blank is no failure, though the run does not pass either."""
+    """A blank is reported as "not started", not as a failure; the run does not pass either."""
     if report.when == "call" and report.failed and ("status", "not started") in report.user_properties:
         return "not started", "o", "NOT STARTED"
     return None

@@ -1,4 +1,4 @@
-"""The exercises that are functions: arrays, differences, what AlexNet is made of, augmentation, measures. Model solutions."""
+"""Model solutions of the exercises that are functions, not layers: arrays, differences, AlexNet's shapes, augmentation, measures."""
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view

@@ -58,7 +58,7 @@ class CudaDevice(Device):
                 f"there is no GPU {self.name}: this machine has {names}, and 'cpu'; "
                 f"'0,0' puts both towers on one GPU, 'cpu,cpu' on the two halves of the CPU"
             )
-        self.place, cuda = self, self.xp.cuda
+        self.memory_space, cuda = self, self.xp.cuda
         self.gpu, self.tf32 = cuda.Device(self.index), tf32(self.xp, self.index)
         self.functions = {}
         with self.gpu:  # streams and events belong to the device that is current when they are made

@@ -35,7 +35,7 @@ def options(dtype, lanes):
 
 
 class Argument:
-    """What a kernel takes in one place. base: its C type; array: whether it is a pointer; written: whether it is not const."""
+    """One argument of a kernel. base: its C type; array: whether it is a pointer; written: whether it is not const."""
 
     def __init__(self, declaration):
         words = declaration.replace("__restrict__", "").replace("*", " * ").split()

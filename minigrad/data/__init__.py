@@ -1,8 +1,9 @@
 """Images and labels: data sets, photographs, and the loader that turns them into batches."""
 
+from minigrad.data.checks import DataError
 from minigrad.data.colour import noise_matrix
 from minigrad.data.datasets import Dataset, absolute, load, side, synthetic
-from minigrad.data.images import DataError, Folder, Some, fit, read_image
+from minigrad.data.images import Folder, Some, central_square, evenly_spaced, fit, read_image
 from minigrad.data.loader import Loader, colours, mean_image
 from minigrad.data.prepare import prepare
 
@@ -13,7 +14,9 @@ __all__ = [
     "Loader",
     "Some",
     "absolute",
+    "central_square",
     "colours",
+    "evenly_spaced",
     "fit",
     "load",
     "mean_image",

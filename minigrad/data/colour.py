@@ -1,5 +1,5 @@
-"""How the colours of a data set's pixels vary, and the noise made of it: an object looks the same in light of another colour and
-strength (paper §4.1)."""
+"""How the colours of a data set's pixels vary, and the noise made of that: an object stays what it is in light of another colour and
+intensity (paper §4.1)."""
 
 import numpy as np
 
@@ -9,19 +9,19 @@ IMAGENET = (
     np.array([121.7801, 37.0939, 19.7208]),
     np.array([[-0.56351, -0.71258, 0.41796], [-0.57618, -0.02354, -0.81698], [-0.59200, 0.70120, 0.39731]]),
 )
-FEW = 100  # images; of fewer the colours say little
+FEW = 100  # images; from fewer than that the components of colour are not computed
 
 
 def components(pixels, total, moment):
-    """The principal components of colour: standard deviations (3,), the largest first, and directions (3, 3), one a column.
+    """The principal components of colour: standard deviations (3,), the largest first, and directions (3, 3), one in each column.
 
-    pixels: their number. total (3,): the sum over all of x = (R, G, B). moment (3, 3): the sum of x x^T."""
+    pixels: their number. total (3,): the sum of x = (R, G, B) over all pixels. moment (3, 3): the sum of x x^T."""
     mean = total / pixels
     variances, directions = np.linalg.eigh(moment / pixels - np.outer(mean, mean))
     order = np.argsort(-variances)
     directions = directions[:, order]
     strongest = np.abs(directions).argmax(axis=0)
-    directions *= np.sign(directions[strongest, [0, 1, 2]])  # eigenvectors have no sign of their own
+    directions *= np.sign(directions[strongest, [0, 1, 2]])  # the sign of an eigenvector is arbitrary
     return np.sqrt(np.maximum(variances[order], 0)), directions
 
 
@@ -36,7 +36,7 @@ def second_moment(image):
 
 
 def of_images(images):
-    """The components of the colours of some uint8 images (H, W, 3); ImageNet's own if they are too few to tell."""
+    """The components of colour of uint8 images (H, W, 3); ImageNet's if there are fewer than FEW images."""
     N, pixels, total, moment = 0, 0, np.zeros(3), np.zeros((3, 3))
     for image in images:
         N += 1
@@ -47,6 +47,6 @@ def of_images(images):
 
 
 def noise_matrix(components, strength=0.1):
-    """(3, 3), which makes colour noise of three normal numbers: V diag(strength · std)."""
+    """The matrix (3, 3) that turns three standard normal numbers into colour noise: V diag(strength · std), V the directions."""
     std, directions = components
     return directions * (strength * std)

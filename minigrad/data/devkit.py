@@ -1,6 +1,6 @@
 """ILSVRC's development kit: which class each validation image shows, and what the classes are called.
 
-Its meta.mat is a MATLAB 5 file (MathWorks, "MAT-File Format"), of which just enough is read here for an array of structures."""
+Its meta.mat is a MATLAB 5 file (MathWorks, "MAT-File Format"); of that format as much is read here as an array of structures needs."""
 
 import struct
 import tarfile
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from minigrad.data.images import DataError
+from minigrad.data.checks import DataError
 
 GROUND_TRUTH = "_validation_ground_truth.txt"
 NUMBERS = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8"}
@@ -20,7 +20,7 @@ STRUCT, CHAR, MATRIX, COMPRESSED = 2, 4, 14, 15
 
 @dataclass(frozen=True)
 class Devkit:
-    """A development kit: the folder with its meta.mat, or the tar file it comes as."""
+    """A development kit: the folder with its meta.mat, or the tar file that it is distributed as."""
 
     path: Path
 
@@ -37,14 +37,15 @@ class Devkit:
             raise DataError(f"{self.path} cannot be read as ILSVRC's devkit: {error}.") from None
 
     def lack(self, ending):
+        """Raise DataError: the file is missing."""
         raise DataError(f"{self.path} is not ILSVRC's devkit: it holds no {ending.lstrip('_')}.")
 
     def ground_truth(self):
-        """The text whose line i is the ILSVRC id of what validation image i shows."""
+        """A text whose line i is the ILSVRC id of the class that validation image i shows."""
         return self.read(GROUND_TRUTH).decode("ascii", errors="replace")
 
     def synsets(self):
-        """{ILSVRC id: (WordNet id, the words for it)}."""
+        """{ILSVRC id: (WordNet id, its words)}. Raises DataError if meta.mat cannot be read."""
         try:
             (rows,) = (array for array in matrices(self.read("meta.mat")[128:]) if isinstance(array, list))
             number = next(name for name in rows[0] if name.startswith("ILSVRC") and name.endswith("_ID"))
@@ -54,7 +55,7 @@ class Devkit:
 
 
 def matrices(content):
-    """The arrays of a MATLAB 5 file behind its header of 128 bytes, in turn."""
+    """A generator of the arrays in the content of a MATLAB 5 file after its header of 128 bytes."""
     return (matrix(data) for kind, data in elements(content) if kind == MATRIX)
 
 

@@ -1,20 +1,20 @@
-"""Photographs: reading any image file as RGB, fitting it to a size, and folders of them, decoded on demand."""
+"""Photographs: reading any image file as RGB, fitting it to a size, and sequences of image files, decoded on demand.
+
+Pillow is imported when the first file is opened; the embedded images do without it."""
 
 import io
 from pathlib import Path
 
 import numpy as np
 
+from minigrad.data.checks import DataError
+
 WHITE = (255, 255, 255, 255)
 MODES = {"L": "is grey", "1": "is black and white", "I;16": "is 16-bit grey", "P": "has a palette", "RGBA": "has transparency"}
 
 
-class DataError(ValueError):
-    """Data that cannot be used: one sentence that names the file or folder, what was found and what was expected."""
-
-
 def open_image(path, content=None):
-    """The Pillow image of a file, or of the bytes `content` of a file called `path`; only the header has been read.
+    """The Pillow image of a file, or of the bytes `content` of a file called `path`; only its header has been read.
 
     Raises DataError naming the file."""
     from PIL import Image, UnidentifiedImageError
@@ -27,32 +27,32 @@ def open_image(path, content=None):
     except MemoryError:
         raise
     except Exception as error:
-        raise DataError(f"{path} cannot be opened as an image: {_reason(error)}.") from None
+        raise DataError(f"{path} cannot be opened as an image: {reason(error)}.") from None
 
 
 def read_image(path):
-    """The image in a file as the eye should see it: uint8 (H, W, 3).
+    """The image in a file as it is meant to be seen: uint8 (H, W, 3).
 
-    The camera's rotation (EXIF) is undone, transparency lies on white, 16-bit grey is scaled to 8 bits; palette, grey
-    and CMYK become RGB; of an animation the first frame is taken. Raises DataError naming the file."""
+    The camera's rotation (EXIF) is undone, what is transparent is laid on white, 16-bit grey is scaled to 8 bits; palettes, grey and CMYK
+    become RGB; of an animation the first frame is taken. Raises DataError naming the file."""
     with open_image(path) as image:
-        return _decoded(path, lambda: np.array(_as_rgb(image)))
+        return decoded(path, lambda: np.array(as_rgb(image)))
 
 
 def read_square(path, side, content=None):
-    """A file as `fit(read_image(path), side, side)` and a remark on the file, or None if it is plain RGB.
+    """The image in a file as `fit(read_image(path), side, side)`, and a remark on the file, None if it is plain RGB.
 
-    A JPEG of twice the size or more is decoded at a half, a quarter or an eighth, which takes two thirds of the time and looks the
-    same. content: the file's bytes if they are at hand. Raises DataError naming the file."""
+    A JPEG of twice the size or more is decoded at a half, a quarter or an eighth of its size, which takes two thirds of the time and
+    looks the same. content: the file's bytes if they have been read already. Raises DataError naming the file."""
     with open_image(path, content) as image:
-        remark = _remark(path, image)
+        remark = remark_on(path, image)
         if min(image.size) >= 2 * side:
             image.draft(image.mode, (side, side))
-        return _decoded(path, lambda: _resized(_as_rgb(image), side, side)), remark
+        return decoded(path, lambda: resized(as_rgb(image), side, side)), remark
 
 
-def _remark(path, image):
-    """What is unusual about an image file, in a few words."""
+def remark_on(path, image):
+    """What is unusual about an image file, in a few words, or None."""
     from PIL import Image
 
     remarks = []
@@ -64,17 +64,17 @@ def _remark(path, image):
     return ", and ".join(remarks) or None
 
 
-def _decoded(path, work):
-    """work(), whatever goes wrong in it being the file's fault: Pillow's decoders raise what a broken file leads them to."""
+def decoded(path, work):
+    """work(), with any exception as a DataError: on broken files Pillow's decoders raise all kinds."""
     try:
         return work()
     except MemoryError:
         raise
     except Exception as error:
-        raise DataError(f"{path} cannot be decoded: {_reason(error)}.") from None
+        raise DataError(f"{path} cannot be decoded: {reason(error)}.") from None
 
 
-def _as_rgb(image):
+def as_rgb(image):
     from PIL import Image, ImageOps
 
     ImageOps.exif_transpose(image, in_place=True)
@@ -88,22 +88,23 @@ def _as_rgb(image):
     return image.convert("RGB")
 
 
-def _reason(error):
+def reason(error):
+    """What an exception says, as part of a sentence."""
     return (getattr(error, "strerror", None) or str(error) or type(error).__name__).rstrip(".")
 
 
 def fit(image, height, width):
-    """The image resized until it just covers (height, width), its aspect kept, then its centre: uint8 (height, width, 3).
+    """An image (H, W, 3) resized until it just covers (height, width), its aspect kept, then cut to its centre: uint8 (height, width, 3).
 
-    For a square that is the paper's rule: the shorter side resized, then the central square (§2). Shrinking averages
-    (triangle filter: Pillow's box filter would leave steps), enlarging is cubic."""
+    For a square that is the paper's rule: the shorter side resized, then the central square (§2). Shrinking averages (a triangle
+    filter, since Pillow's box filter leaves steps), enlarging is cubic."""
     from PIL import Image
 
-    return _resized(Image.fromarray(image), height, width)
+    return resized(Image.fromarray(image), height, width)
 
 
-def _resized(image, height, width):
-    """`fit` for a Pillow image. Only what is kept is resized: Pillow is told the square's place in the original."""
+def resized(image, height, width):
+    """`fit` for a Pillow image. Only the part that is kept is resized: Pillow is given its box in the original."""
     from PIL import Image
 
     W, H = image.size
@@ -116,9 +117,9 @@ def _resized(image, height, width):
 
 
 class Folder:
-    """Image files as a sequence, decoded when asked for: folder[i] is uint8 (side, side, 3).
+    """Image files as a sequence, decoded when asked for: folder[i] is uint8 (side, side, 3), a square as `fit` makes it.
 
-    paths: list of files. Raises DataError naming the file if it cannot be decoded."""
+    paths: the files. Indexing raises DataError naming the file if it cannot be decoded."""
 
     def __init__(self, paths, side):
         self.paths, self.side = list(paths), side
@@ -131,7 +132,7 @@ class Folder:
 
 
 class Some:
-    """A few of the images of a sequence, as a sequence of their own: some[i] is images[numbers[i]]."""
+    """Some of the images of a sequence, as a sequence of their own: some[i] is images[numbers[i]]."""
 
     def __init__(self, images, numbers):
         self.images, self.numbers = images, numbers
@@ -141,3 +142,14 @@ class Some:
 
     def __getitem__(self, i):
         return self.images[self.numbers[i]]
+
+
+def evenly_spaced(N, count):
+    """The numbers of `count` of N images, or of all if they are fewer: evenly spaced, the first and the last among them. An int array."""
+    return np.linspace(0, N - 1, min(count, N)).round().astype(int)
+
+
+def central_square(image, side):
+    """The central (side, side, C) of an image (H, W, C); where it cannot be in the middle, half a pixel up or left of it."""
+    top, left = (image.shape[0] - side) // 2, (image.shape[1] - side) // 2
+    return image[top : top + side, left : left + side]

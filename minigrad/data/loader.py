@@ -1,69 +1,68 @@
-"""The loader turns a data set into batches a network can be fed with, prepared by threads while the network works.
+"""The loader turns a data set into batches for a network, prepared by threads while the network works on earlier ones.
 
-What an image looks like in an epoch depends on the seed, the epoch and the image's place in the data set, and on nothing
-else: the same run comes out with any number of workers, any batch size, and after a restart in the middle of an epoch."""
+How an image is cropped, mirrored and coloured in an epoch depends on the seed, the epoch and the image's number in the data set, and on
+nothing else: a run is the same with any number of workers, any batch size, and after a restart in the middle of an epoch."""
 
 from contextlib import closing
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from minigrad.data.ahead import ahead
+from minigrad.data.ahead import ahead, on_all_cores
+from minigrad.data.checks import DataError
 from minigrad.data.colour import of_images
-from minigrad.data.images import DataError
-from minigrad.device import CPU, cores
+from minigrad.data.images import central_square, evenly_spaced
+from minigrad.device import CPU
 
-SAMPLE = 1000  # how many photographs a mean image is made of
-PART = 8  # photographs a thread prepares at a time
-PHOTOGRAPH = 64  # pixels; squares of this size and more are cut out one by one, smaller ones a batch at a time
-ORDER, VIEWS, NOISE = 0, 1, 2  # the last word of the seeds of an epoch's order, of its crops and flips, and of its colours
+SAMPLE = 1000  # photographs that a mean image and the components of colour are computed from
+PART = 8  # photographs that a thread prepares at a time
+PHOTOGRAPH = 64  # pixels; crops of this size and more are cut one by one, smaller ones a batch at a time
+ORDER, VIEWS, NOISE = 0, 1, 2  # the last number in the seeds of an epoch's order, of its crops and flips, and of its colours
 
 
 def mean_image(images):
     """The mean of the training images, pixel by pixel: float32 (H, W, 3), in units of 0 to 255 (paper §2).
 
-    images: uint8 (N, H, W, C), of which all count, or a lazy sequence such as `Folder`, of which 1000 evenly taken do.
-    Grey means are repeated to three channels. Raises DataError if there are no images."""
+    images: uint8 (N, H, W, C), or a sequence such as `Folder`, of which 1000 evenly spaced images are taken. A grey mean is repeated to
+    three channels. Raises DataError if there are no images."""
     N = len(images)
     if N == 0:
         raise DataError("A mean image needs at least one image, but there are none.")
     if isinstance(images, np.ndarray):
         mean = images.mean(axis=0, dtype=np.float64)
     else:
-        mean = sum(image.astype(np.float64) for image in _sample(images)) / min(N, SAMPLE)
-    return _three_channels(mean.astype(np.float32))
+        mean = sum(image.astype(np.float64) for image in sample(images)) / min(N, SAMPLE)
+    return three_channels(mean.astype(np.float32))
 
 
 def colours(images):
-    """The principal components of the training images' colours, as `colour.components` has them, from 1000 of the images."""
-    return of_images(_three_channels(image) for image in _sample(images))
+    """The principal components of the training images' colours, as `colour.components` returns them, from 1000 evenly spaced images."""
+    return of_images(three_channels(image) for image in sample(images))
 
 
-def _sample(images):
-    """A thousand images, evenly taken, one after the other."""
-    numbers = np.linspace(0, len(images) - 1, min(len(images), SAMPLE)).round().astype(int).tolist()
-    workers = cores()
-    return ahead(images.__getitem__, numbers, workers, 4 * workers)
+def sample(images):
+    """A generator of 1000 images, evenly spaced."""
+    return on_all_cores(images.__getitem__, evenly_spaced(len(images), SAMPLE).tolist())
 
 
 class Loader:
     """Batches of images, ready for the first layer.
 
-    images      uint8 (N, H, W, C), C 1 (repeated to three channels) or 3, or a lazy sequence of N images (H, W, C)
+    images      uint8 (N, H, W, C), C 1 (repeated to three channels) or 3, or a sequence of N images (H, W, C) such as `Folder`
     labels      N integers
-    mean        mean image in units of 0 to 255, at least (size, size, 3); its centre is subtracted from every crop, wherever
-                the crop lies (as in 2012; Caffe subtracts the mean at the crop's own place)
+    mean        mean image in units of 0 to 255, at least (size, size, 3); its centre is subtracted from every crop, wherever the
+                crop was cut (as in 2012; Caffe subtracts the mean of the crop's own position)
     size        side of the square crops; by default the images' shorter side
     shuffle     a new order every epoch
     augment     random crops, every position equally likely, mirrored half of the time (paper §4.1: 33 x 33 positions for
-                256 -> 224). Images that are no larger than `size` are padded by size // 8 with the mean on each side
-                first. Without: the central crop
+                256 -> 224). Images that are no larger than `size` are first padded with the mean, by size // 8 on each side.
+                Without: the central crop
     workers     threads that prepare batches
     scale       factor applied after the mean was subtracted
-    noise       (3, 3): to all pixels of an image noise @ n is added, n three normal numbers drawn for the image (paper §4.1)
-    crops       10: batches hold, for each image, the squares in its four corners and its centre, and the mirrors of all five:
+    noise       (3, 3): noise @ n is added to all pixels of an image, n three normal numbers drawn for the image (paper §4.1)
+    crops       10: batches hold, for each image, the squares in its four corners and its centre, and the mirror images of all five:
                 float32 (n, 10, size, size, 3). Images no larger than `size` are padded as for `augment`
-    device      where the images are wanted; on the way to a GPU a batch is copied while the one before it is used
+    device      where the images go; to a GPU a batch is copied while the one before it is used
 
     len() is the number of batches, of which the last may be smaller. Raises DataError for what does not fit together."""
 
@@ -112,7 +111,7 @@ class Loader:
         if self.mean.ndim != 3 or self.mean.shape[2] not in (1, 3) or min(self.mean.shape[:2]) < s:
             raise DataError(f"Crops of {s} x {s} pixels need a mean image of at least ({s}, {s}, 3), not {self.mean.shape}.")
         self.labels = self.labels.astype(np.int64)
-        self.mean = _three_channels(_centre(self.mean, s))
+        self.mean = three_channels(central_square(self.mean, s))
         self.padding = s // 8 if (augment or crops == 10) and H == W == s else 0
         self.one_by_one = s >= PHOTOGRAPH and first.shape[2] == 3 and not self.padding
         self.backwards = np.arange(s)[::-1]
@@ -123,34 +122,34 @@ class Loader:
 
     @property
     def memory(self):
-        """Bytes of all batches there are at one time, at most: one is being used, one has just been asked for, the threads are at work
-        on two or three more."""
-        parts = -(-self.batch_size // self._part())
-        batches = 2 + -(-self._limit(parts) // parts) + 1
+        """An upper bound of the bytes of all batches that exist at one time: one in use, one just handed out, and two or three that the
+        threads are working on."""
+        parts = -(-self.batch_size // self.part_size())
+        batches = 2 + -(-self.limit(parts) // parts) + 1
         return batches * min(self.batch_size, len(self.images)) * self.crops * self.size**2 * 3 * 4
 
-    def _part(self):
-        """Images that a thread prepares at a time."""
+    def part_size(self):
+        """How many images a thread prepares at a time."""
         return self.batch_size if isinstance(self.images, np.ndarray) and not self.one_by_one else PART
 
-    def _limit(self, parts):
+    def limit(self, parts):
         """How many parts are prepared ahead, where `parts` of them make a batch."""
         return max(2 * parts, self.workers + 1)
 
     def batches(self, epoch, start=0):
         """A generator of the batches from number `start` on: images float32 (n, size, size, 3) on the device, labels int64 (n,).
 
-        Threads work about two batches ahead; they end with the generator, so close it when you leave early. Raises
-        DataError if an image cannot be decoded."""
+        Threads work about two batches ahead; they end with the generator, so close it if you do not exhaust it. Raises DataError if an
+        image cannot be decoded."""
         if epoch < 0 or not 0 <= start <= len(self):
             raise DataError(f"There is no batch {start} of epoch {epoch}: an epoch has {len(self)} batches, from 0 on.")
-        return self.device.upload(self._batches(epoch, start))
+        return self.device.upload(self.host_batches(epoch, start))
 
-    def _batches(self, epoch, start):
+    def host_batches(self, epoch, start):
         N = len(self.images)
         order = np.random.default_rng([self.seed, epoch, ORDER]).permutation(N) if self.shuffle else np.arange(N)
-        views, noise = self._views(epoch), self._noise(epoch)
-        part = self._part()
+        views, noise = self.views(epoch), self.noise_of(epoch)
+        part = self.part_size()
 
         def tasks():
             for i in range(start * self.batch_size, N, self.batch_size):
@@ -162,64 +161,65 @@ class Loader:
         def work(task):
             x, chosen, rows = task
             numbers = chosen[rows]
-            pixels = self._pixels(numbers)
+            pixels = self.pixels_of(numbers)
             for k, view in enumerate(views):
-                self._fill(x[rows, k], pixels, *view[:, numbers], None if noise is None else noise[numbers])
+                self.fill(x[rows, k], pixels, *view[:, numbers], None if noise is None else noise[numbers])
             return x, chosen, rows.stop >= len(chosen)
 
         parts = -(-self.batch_size // part)
-        with closing(ahead(work, tasks(), self.workers, self._limit(parts))) as done:
+        with closing(ahead(work, tasks(), self.workers, self.limit(parts))) as done:
             for x, chosen, complete in done:
                 if complete:
                     yield x if self.crops == 10 else x[:, 0], self.labels[chosen]
 
-    def _views(self, epoch):
-        """What is to be seen of each image of the data set: a list of integers (3, N), row and column of a crop, and 1 if mirrored."""
+    def views(self, epoch):
+        """The crops of each image of the data set: a list of integer arrays (3, N), top row, left column, and 1 if mirrored."""
         N, (rows, columns) = len(self.images), self.positions
         if self.crops == 10:
             bottom, right = rows - 1, columns - 1
-            places = [(0, 0), (0, right), (bottom // 2, right // 2), (bottom, 0), (bottom, right)]
-            return [np.broadcast_to([[top], [left], [mirrored]], (3, N)) for mirrored in (0, 1) for top, left in places]
+            corners = [(0, 0), (0, right), (bottom // 2, right // 2), (bottom, 0), (bottom, right)]
+            return [np.broadcast_to([[top], [left], [mirrored]], (3, N)) for mirrored in (0, 1) for top, left in corners]
         if not self.augment:
             return [np.broadcast_to([[(rows - 1) // 2], [(columns - 1) // 2], [0]], (3, N))]
-        # Drawn image by image: what befalls an image does not change when others are added behind it.
+        # Drawn image by image: the crop of an image stays the same when others are added after it.
         return [np.random.default_rng([self.seed, epoch, VIEWS]).integers([rows, columns, 2], size=(N, 3)).T]
 
-    def _noise(self, epoch):
-        """What is added to all pixels of each image of the data set: float32 (N, 3)."""
+    def noise_of(self, epoch):
+        """The colours that are added to all pixels of each image of the data set: float32 (N, 3), or None."""
         if self.noise is None:
             return None
         normal = np.random.default_rng([self.seed, epoch, NOISE]).standard_normal((len(self.images), 3))
         return (normal @ self.noise.T).astype(np.float32)
 
-    def _pixels(self, numbers):
+    def pixels_of(self, numbers):
+        """The images of these numbers, as `fill` takes them: a list, or an array (n, H, W, 3)."""
         if self.one_by_one:
             return [self.images[i] for i in numbers]
-        return _three_channels(self.images[numbers] if isinstance(self.images, np.ndarray) else np.stack([self.images[i] for i in numbers]))
+        return three_channels(self.images[numbers] if isinstance(self.images, np.ndarray) else np.stack([self.images[i] for i in numbers]))
 
-    def _fill(self, x, pixels, tops, lefts, mirrored, noise):
-        """Write the images `pixels` into x, (n, size, size, 3): mirrored, cut out, without the mean, with noise, scaled."""
+    def fill(self, x, pixels, tops, lefts, mirrored, noise):
+        """Write a batch into x (n, size, size, 3): images mirrored and cut, the mean subtracted, noise added, scaled."""
         s, p = self.size, self.padding
         if self.one_by_one:
             for i, image in enumerate(pixels):
-                self._fill_one(x[i], image, tops[i], lefts[i], mirrored[i], None if noise is None else noise[i])
+                self.fill_one(x[i], image, tops[i], lefts[i], mirrored[i], None if noise is None else noise[i])
             return
         which = np.flatnonzero(mirrored)
         pixels = pixels.copy() if self.crops == 10 else pixels
         pixels[which] = pixels[which, :, ::-1]
         if p:
-            padded = np.zeros((len(x), s + 2 * p, s + 2 * p, 3), np.float32)  # 0: the mean's grey
+            padded = np.zeros((len(x), s + 2 * p, s + 2 * p, 3), np.float32)  # 0 is the mean
             np.subtract(pixels, self.mean, out=padded[:, p : p + s, p : p + s])
-            x[...] = _cut(padded, tops, lefts, s)
+            x[...] = squares_at(padded, tops, lefts, s)
         else:
-            np.subtract(_cut(pixels, tops, lefts, s), self.mean, out=x)
+            np.subtract(squares_at(pixels, tops, lefts, s), self.mean, out=x)
         if noise is not None:
             x += noise[:, None, None]
         if self.scale != 1:
             x *= self.scale
 
-    def _fill_one(self, x, image, top, left, mirror, noise):
-        """`_fill` for one image. Its rows are taken as runs of 3 * size numbers, for speed."""
+    def fill_one(self, x, image, top, left, mirror, noise):
+        """`fill` for one image. Its rows are handled as 3 * size numbers each, for speed."""
         s, (H, W, _) = self.size, image.shape
         if mirror:
             left = W - s - left
@@ -234,18 +234,13 @@ class Loader:
             x *= self.scale
 
 
-def _cut(images, tops, lefts, size):
-    """From each image (n, H, W, 3) the square whose upper left corner is (top, left): (n, size, size, 3)."""
+def squares_at(images, tops, lefts, size):
+    """From each image (n, H, W, C) the square whose upper left corner is (top, left): (n, size, size, C)."""
     n, H, W, C = images.shape
-    # Pixels and channels as one axis, so that a row of a square is one run of memory.
+    # Columns and channels as one axis, so that a row of a square is contiguous in memory.
     windows = sliding_window_view(images.reshape(n, H, W * C), (size, size * C), axis=(1, 2))
     return windows[np.arange(n), tops, lefts * C].reshape(n, size, size, C)
 
 
-def _centre(image, size):
-    top, left = (image.shape[0] - size) // 2, (image.shape[1] - size) // 2
-    return image[top : top + size, left : left + size]
-
-
-def _three_channels(images):
+def three_channels(images):
     return images.repeat(3, axis=-1) if images.shape[-1] == 1 else images

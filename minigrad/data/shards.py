@@ -1,26 +1,25 @@
-"""A prepared data set: all images as bytes of one size, a few thousand to a file, mapped into memory instead of decoded.
+"""A prepared data set: all images as bytes, in one size, a few thousand to a file; they are mapped into memory instead of decoded.
 
-set.json              what the set holds: classes, shards with their checksums, how the colours of its pixels vary
+set.json              what the set holds: classes, shards with their checksums, components of colour
 train-00000.bin ...   shards: uint8 (n, side, side, 3), image after image
-train-labels.npy      int64 (N,); train.jsonl: where each image came from; the same for val
+train-labels.npy      int64 (N,); train.jsonl: where each image came from; both for val, too
 mean.npy              float32 (side, side, 3), the training images' mean"""
 
 import json
-import os
 from pathlib import Path
 
 import numpy as np
 
-from minigrad.data.images import DataError
+from minigrad.data.checks import DataError
 
 SET = "set.json"
-FORMAT = 1  # of a prepared set; one of another number is refused
+FORMAT = 1  # of prepared sets; others are refused
 
 
 class Shards:
-    """Images in files as a sequence: shards[i] is uint8 (side, side, 3), a view of the file.
+    """The images in the files of a prepared set as a sequence: shards[i] is uint8 (side, side, 3), a view of the file.
 
-    files: names and numbers of images. Raises DataError for a file that is missing or of the wrong length."""
+    files: a list of (name, number of images). Raises DataError for a file that is missing or of the wrong length."""
 
     def __init__(self, folder, files, side):
         self.side, self.paths, counts = side, [folder / name for name, _ in files], [count for _, count in files]
@@ -45,11 +44,12 @@ class Shards:
 
 
 def is_prepared(folder):
+    """Whether `folder` holds a finished prepared set."""
     return (Path(folder) / SET).is_file()
 
 
 def read_set(folder):
-    """The contents of set.json. Raises DataError if it is not one of ours, or if something is missing in it."""
+    """The contents of set.json, a dict. Raises DataError if it is of another format or something is missing in it."""
     path = Path(folder) / SET
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
@@ -66,7 +66,7 @@ def read_set(folder):
 
 
 def load_prepared(folder):
-    """The parts of a prepared set: a dict of `Dataset`'s fields."""
+    """The fields of the `Dataset` of a prepared set, a dict. Raises DataError for files that are missing or broken."""
     folder = Path(folder)
     record = read_set(folder)
     fields = {"name": record["name"], "classes": tuple(record["names"]), "ids": tuple(record["ids"])}
@@ -80,6 +80,7 @@ def load_prepared(folder):
 
 
 def read_array(path, shape, kind):
+    """The array in a .npy file. Raises DataError unless it has this shape and its dtype is of NumPy's `kind`, such as np.integer."""
     try:
         array = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
@@ -89,13 +90,3 @@ def read_array(path, shape, kind):
     if not np.issubdtype(array.dtype, kind):
         raise DataError(f"{path} holds numbers of type {array.dtype}, which is none of NumPy's kind {kind.__name__}.")
     return array
-
-
-def write_whole(path, write):
-    """Let write(file) fill a temporary file that takes the place of `path` once it is complete and on the disk."""
-    temporary = path.with_name(path.name + ".tmp")
-    with open(temporary, "wb") as file:
-        write(file)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)

@@ -2,15 +2,13 @@
 
 import numpy as np
 
-from minigrad.device import memory
+from minigrad.engine import memory
+from minigrad.engine.masks import masked
 from minigrad.layers.base import ImageLayer, Layer
 
 
 class ReLU(ImageLayer):
-    """y = max(x, 0).   dx = dy where x > 0, else 0. The slope at 0 is taken as 0, as in all frameworks. x of any shape (paper §3.1)."""
-
-    def output_shape(self, shape):
-        return tuple(shape)
+    """y = max(x, 0).    dx = dy where x > 0, else 0. The slope at 0 is taken as 0, as in all frameworks. x (N, ...) (paper section 3.1)."""
 
     def forward_slab(self, x, first):
         y = memory.empty(x.shape, x.dtype)
@@ -18,9 +16,7 @@ class ReLU(ImageLayer):
         return y, y
 
     def backward_slab(self, dy, y):
-        dx = memory.empty(dy.shape, dy.dtype)
-        np.multiply(dy, y > 0, out=dx)
-        return dx, ()
+        return masked(dy, y > 0), ()
 
     def forward_cuda(self, x):
         return elementwise(self.device, "relu_forward", x)
@@ -28,12 +24,12 @@ class ReLU(ImageLayer):
     def backward_cuda(self, dy, y):
         return elementwise(self.device, "relu_backward", y, dy)[0], ()
 
+    def keeps(self):
+        return "y"
+
 
 class Tanh(ImageLayer):
     """y = tanh(x).   dx = dy * (1 - y^2). x of any shape: what networks used before ReLU (paper §3.1, Figure 1)."""
-
-    def output_shape(self, shape):
-        return tuple(shape)
 
     def forward_slab(self, x, first):
         y = memory.empty(x.shape, x.dtype)
@@ -53,6 +49,9 @@ class Tanh(ImageLayer):
     def backward_cuda(self, dy, y):
         return elementwise(self.device, "tanh_backward", y, dy)[0], ()
 
+    def keeps(self):
+        return "y"
+
 
 def elementwise(device, kernel, *arrays):
     """The result of a kernel of activation.cu, twice: for the next layer, and for backward."""
@@ -67,6 +66,7 @@ class Flatten(Layer):
     shape = None
 
     def output_shape(self, shape):
+        """(N, ...) -> (N, product of the rest). Raises ValueError for fewer than two axes."""
         if len(shape) < 2:
             raise ValueError(f"Flatten: expects (N, ...), but x has shape {tuple(shape)}")
         return shape[0], int(np.prod(shape[1:]))

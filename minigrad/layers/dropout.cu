@@ -18,7 +18,7 @@ __device__ inline Words philox(unsigned a, unsigned b, unsigned c, unsigned d, u
   return Words{{a, b, c, d}};
 }
 
-// y[n, u] = x[n, u] * scale where the unit's bits are at least threshold = p * 2^32, else x[n, u] * 0.
+// y[n, u] = x[n, u] * scale where the unit's bits are at least threshold = p * 2^32, else 0.
 // Backward is the same kernel applied to dy. x, y (images, units); units and first_unit are multiples of LANES.
 extern "C" __global__ void dropout(const real* __restrict__ x, real* __restrict__ y, Dropout d) {
   const int groups = d.units / LANES;
@@ -29,7 +29,7 @@ extern "C" __global__ void dropout(const real* __restrict__ x, real* __restrict_
     EACH_LANE(l) {
       const unsigned word = LANES == 4 ? l : unit % 4;
       const unsigned b = word == 0 ? bits.w[0] : word == 1 ? bits.w[1] : word == 2 ? bits.w[2] : bits.w[3];
-      t.v[l] *= b < d.threshold ? 0 : d.scale;
+      t.v[l] = b >= d.threshold ? t.v[l] * d.scale : t.v[l] < 0 ? -(real)0 : 0;  // never a product: infinity times 0 is NaN
     }
     ((Reals*)y)[u] = t;
   }

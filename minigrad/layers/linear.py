@@ -1,17 +1,19 @@
 """Fully connected: every output looks at every input."""
 
-import numpy as np
-
 from minigrad.layers.base import Layer
+from minigrad.layers.parameter import starting_weights
 
 
 class Linear(Layer):
-    """y = x @ W + b.   x (N, in_features) -> y (N, out_features). W (in_features, out_features), b (out_features,).
+    """y = x @ W + b.    dW = x' @ dy,   db = the sum of dy over the images,   dx = dy @ W'.
 
-    W is drawn from N(0, std), b is `bias` (paper §3.5). Raises ValueError for sizes below 1, and for an x of another shape.
+    x (N, in_features) -> y (N, out_features). W (in_features, out_features), b (out_features,), float32. std: W is drawn from N(0, std^2).
+    bias: the number that b starts with (torch's bias=False has no counterpart: b is always there). rng: a `numpy.random.Generator`, a new
+    one if None (paper section 5). Raises ValueError for sizes below 1 and for an x of another shape, TypeError for a bias that is no
+    number.
 
-    The work is split over neurons, not images: the weights are far larger than the
-    batch, and so each is read once in all instead of once per thread."""
+    The work is split over neurons, not images: the weights are far larger than the batch, and so each is read once in all instead of once
+    for each thread."""
 
     names = ("W", "b")
     x = None
@@ -20,16 +22,14 @@ class Linear(Layer):
         if min(in_features, out_features) < 1:
             raise ValueError(f"Linear: in_features and out_features must be at least 1, not {in_features}, {out_features}")
         self.in_features, self.out_features = in_features, out_features
-        rng = np.random.default_rng() if rng is None else rng
-        self.W = rng.standard_normal((in_features, out_features), np.float32)
-        self.W *= np.float32(std)
-        self.b = np.full(out_features, bias, np.float32)
+        self.W, self.b = starting_weights("Linear", (in_features, out_features), std, bias, rng)
         self.dW = self.db = None
 
     def arguments(self):
         return f"{self.in_features}, {self.out_features}"
 
     def output_shape(self, shape):
+        """(N, in_features) -> (N, out_features). Raises ValueError for another shape."""
         if len(shape) != 2 or shape[1] != self.in_features:
             raise ValueError(f"Linear: expects (N, {self.in_features}), but x has shape {tuple(shape)}")
         return shape[0], self.out_features
@@ -62,6 +62,11 @@ class Linear(Layer):
             self.db = dy.sum(axis=0).astype(self.b.dtype, copy=False)
         return dx
 
-    def forget(self):
+    def release(self):
         self.x = None
-        super().forget()
+
+    def multiply_adds(self, x_shape):
+        return x_shape[0] * self.W.size
+
+    def keeps(self):
+        return "x"

@@ -1,4 +1,4 @@
-"""The loss: how surprised the network was by the labels."""
+"""The loss: softmax and cross-entropy in one, minus the logarithm of the probability that the network gave to the true class."""
 
 import numpy as np
 
@@ -9,12 +9,15 @@ from minigrad.layers.base import Layer
 class SoftmaxCrossEntropy(Layer):
     """L = mean over the images of -log softmax(logits)[label].   dlogits = (softmax(logits) - one-hot(label)) / N.
 
-    forward(logits (N, classes), labels (N,) integers) -> float; backward() -> dlogits (N, classes). The largest logit is subtracted
-    first, which changes no probability and overflows nowhere. Raises ValueError for labels that are no class."""
+    The largest logit is subtracted first, which changes no probability and prevents overflow. L is the mean over the batch, as in torch,
+    and as the gradients of the 2012 code are (paper section 5)."""
 
     probabilities = dlogits = None
 
     def forward(self, logits, labels):
+        """logits (N, classes) float32 or float64, labels (N,) integers from 0 to classes - 1 -> L, a float.
+
+        Raises TypeError for other dtypes, ValueError for other shapes and for a label that is no class, naming the image."""
         logits, labels = self.check(logits, "logits"), CPU.asarray(labels)
         if logits.ndim != 2 or labels.shape != logits.shape[:1]:
             raise ValueError(f"SoftmaxCrossEntropy: expects logits (N, classes) and labels (N,), not {logits.shape} and {labels.shape}")
@@ -34,6 +37,7 @@ class SoftmaxCrossEntropy(Layer):
         return float((np.log(total[:, 0]) - z[np.arange(N), labels]).mean())
 
     def backward(self):
+        """-> dlogits (N, classes), of the dtype of the logits. Raises RuntimeError without a forward before."""
         self.check_forward(self.probabilities is not None or self.dlogits is not None)
         if self.device.is_gpu:
             with self.device:
@@ -52,6 +56,5 @@ class SoftmaxCrossEntropy(Layer):
             self.device.launch("loss", "softmax_cross_entropy", logits.size, logits, labels, loss, self.dlogits, N, classes, blocks=N)
         return float(self.device.numpy(loss).mean())
 
-    def forget(self):
+    def release(self):
         self.probabilities = self.dlogits = None
-        super().forget()

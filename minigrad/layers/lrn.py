@@ -2,46 +2,17 @@
 
 import numpy as np
 
-from minigrad.device import memory
+from minigrad.engine import memory
+from minigrad.engine.lrn import power, window_sum
 from minigrad.layers.base import ImageLayer
 
 
-def window_sum(q, half):
-    """q (..., C) -> the sum of q over the channels c - half .. c + half that exist, as a view of a fresh array.
-
-    Each pixel's channels get `half` zeros on both sides. In flat memory a sum over neighbours is then a sum of shifted copies of
-    one long run, which is three times as fast as shifting each pixel's few channels by themselves."""
-    C, width = q.shape[-1], q.shape[-1] + 2 * half
-    padded = memory.empty((*q.shape[:-1], width), q.dtype)
-    padded[...] = 0
-    padded[..., half : half + C] = q
-    flat = padded.reshape(-1)
-    total = memory.empty(padded.shape, q.dtype)
-    sums = total.reshape(-1)[: flat.size - 2 * half]
-    np.add(flat[: sums.size], flat[1 : sums.size + 1], out=sums) if half else np.copyto(sums, flat)
-    for i in range(2, 2 * half + 1):
-        sums += flat[i : i + sums.size]
-    return total[..., :C]
-
-
-def power(s, beta):
-    """s ** beta. For 3/4 by two square roots: NumPy's power takes 1.5 times as long, and this is exact to the last bit or two."""
-    q = memory.empty(s.shape, s.dtype)
-    if beta != 0.75:
-        return np.power(s, beta, out=q)
-    root = memory.empty(s.shape, s.dtype)
-    np.sqrt(s, out=root)
-    np.sqrt(root, out=q)
-    q *= root
-    return q
-
-
 class LocalResponseNorm(ImageLayer):
-    """s_i = k + alpha * (sum of x_j^2 over the `size` channels around i that exist),   y_i = x_i * s_i^-beta.
+    """s_i = k + alpha * (sum of x_j^2 over the `size` channels around i that exist),    y_i = x_i * s_i^-beta.
 
     dx_i = dy_i * s_i^-beta - 2 alpha beta x_i * (sum over the same channels of dy_j y_j / s_j).
-    x (N, ..., C), size odd. As in the paper, alpha multiplies the plain *sum*: torch divides it by the size, so that
-    torch's alpha=5e-4, k=2 is this layer's default. Channels are those of one tower."""
+    x (N, ..., C), size odd. As in the paper, alpha multiplies the plain *sum*: torch divides it by the size, so that torch's alpha=5e-4,
+    k=2 is this layer's default. Channels are those of one tower. Raises ValueError for an even size, and for an x without channels."""
 
     def __init__(self, size=5, alpha=1e-4, beta=0.75, k=2.0):
         if size < 1 or size % 2 == 0:
@@ -52,6 +23,7 @@ class LocalResponseNorm(ImageLayer):
         return f"size={self.size}, alpha={self.alpha:g}, beta={self.beta:g}, k={self.k:g}"
 
     def output_shape(self, shape):
+        """(N, ..., C) -> the same. Raises ValueError for fewer than two axes."""
         if len(shape) < 2:
             raise ValueError(f"LocalResponseNorm: expects (N, ..., C), but x has shape {tuple(shape)}")
         return tuple(shape)
@@ -87,3 +59,6 @@ class LocalResponseNorm(ImageLayer):
 
     def backward_cuda(self, dy, x):
         return self.run_cuda("lrn_backward", x, dy), ()
+
+    def keeps(self):
+        return "x"

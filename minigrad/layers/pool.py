@@ -2,18 +2,23 @@
 
 import numpy as np
 
-from minigrad.device import memory
+from minigrad.engine.patches import output_size
+from minigrad.engine.pooling import max_pool, max_pool_backward
 from minigrad.layers.base import ImageLayer
-from minigrad.layers.conv import output_size
 
 
 class MaxPool2d(ImageLayer):
-    """y = the maximum of each K x K window;   dx = the sum of the dy of the windows that a pixel won.
+    """y = the maximum of each K x K window;    dx = the sum of the dy of the windows that a pixel won.
 
-    x (N, H, W, C) -> y (N, OH, OW, C), OH = (H - K) // S + 1. A tie goes to the first maximum in row-major order, as in torch.
-    kernel_size is 1 to 15, since a winner's place is kept in a byte. Raises ValueError for others, and for windows that do not fit."""
+    x (N, H, W, C) -> y (N, OH, OW, C), OH = (H - K) // S + 1: windows that do not fit are left out. A tie goes to the first maximum in
+    row-major order, as in torch, and a NaN is larger than any number. The stride is 2 unless given (torch: kernel_size).
+    kernel_size is an int from 1 to 15, since a winner's number takes a byte. Raises TypeError for a kernel_size or stride that is no int,
+    ValueError for others, for an x that holds no images, and for a window that does not fit."""
 
     def __init__(self, kernel_size=3, stride=2):
+        for name, value in (("kernel_size", kernel_size), ("stride", stride)):
+            if not isinstance(value, (int, np.integer)):
+                raise TypeError(f"MaxPool2d: {name} must be one int, since windows are square, not {value!r}")
         if kernel_size < 1 or kernel_size > 15 or stride < 1:
             raise ValueError(f"MaxPool2d: kernel_size must be 1 to 15 and stride at least 1, not {kernel_size}, {stride}")
         self.kernel_size, self.stride = kernel_size, stride
@@ -31,39 +36,12 @@ class MaxPool2d(ImageLayer):
         return N, output_size(H, K, S, 0, 0), output_size(W, K, S, 0, 0), C
 
     def forward_slab(self, x, first):
-        N, OH, OW, C = self.output_shape(x.shape)
-        K, S = self.kernel_size, self.stride
-        # Columns first, then rows: 2 (K - 1) comparisons instead of K * K - 1. The first column of a row and then the first row is the
-        # first in row-major order. `higher` is 0 or 1 and candidates grow, so the larger of both numbers is the winner so far.
-        best, column = memory.empty((N, x.shape[1], OW, C), x.dtype), memory.empty((N, x.shape[1], OW, C), np.uint8)
-        higher = memory.empty(column.shape, bool)
-        best[...] = x[:, :, 0 : S * (OW - 1) + 1 : S]
-        column[...] = 0
-        for j in range(1, K):
-            candidate = x[:, :, j : j + S * (OW - 1) + 1 : S]
-            np.greater(candidate, best, out=higher)
-            np.maximum(best, candidate, out=best)
-            np.maximum(column, higher.view(np.uint8) * np.uint8(j), out=column)
-        y, winner = memory.empty((N, OH, OW, C), x.dtype), memory.empty((N, OH, OW, C), np.uint8)
-        y[...] = best[:, 0 : S * (OH - 1) + 1 : S]
-        winner[...] = column[:, 0 : S * (OH - 1) + 1 : S]
-        for i in range(1, K):
-            rows = slice(i, i + S * (OH - 1) + 1, S)
-            higher = np.greater(best[:, rows], y)
-            np.maximum(y, best[:, rows], out=y)
-            np.maximum(winner, (column[:, rows] + np.uint8(i * K)) * higher.view(np.uint8), out=winner)
+        y, winner = max_pool(x, self.kernel_size, self.stride, *self.output_shape(x.shape)[1:3])
         return y, (winner, x.shape)
 
     def backward_slab(self, dy, kept):
         winner, shape = kept
-        K, S, (_, OH, OW, _) = self.kernel_size, self.stride, dy.shape
-        dx, share = memory.empty(shape, dy.dtype), memory.empty(dy.shape, dy.dtype)
-        dx[...] = 0
-        for t in range(K * K):
-            i, j = divmod(t, K)
-            np.multiply(dy, winner == t, out=share)
-            dx[:, i : i + S * (OH - 1) + 1 : S, j : j + S * (OW - 1) + 1 : S] += share
-        return dx, ()
+        return max_pool_backward(dy, winner, shape, self.kernel_size, self.stride), ()
 
     def forward_cuda(self, x):
         (N, H, W, C), (_, OH, OW, _) = x.shape, self.output_shape(x.shape)
@@ -77,3 +55,6 @@ class MaxPool2d(ImageLayer):
         dx = self.device.empty((d["N"], d["H"], d["W"], d["C"]), dy.dtype)
         self.device.launch("pool", "maxpool_backward", dx.size, dy, winner, dx, d, channels=d["C"])
         return dx, ()
+
+    def keeps(self):
+        return "winners"

@@ -2,8 +2,8 @@
 
 from collections import OrderedDict
 
-from minigrad.device import Device
-from minigrad.layers.base import ImageLayer, Layer, backward_slabs, forward_slabs
+from minigrad.layers import chain
+from minigrad.layers.base import ImageLayer, Layer
 
 
 def ordinal(n):
@@ -14,8 +14,9 @@ def ordinal(n):
 class Sequential(Layer):
     """y = layers[-1](... layers[0](x)): Sequential(conv1=Conv2d(...), relu1=ReLU(), ...).
 
-    net["conv1"] is a layer, net.layers the ordered dict of all. Parameters are called "conv1.W". Neighbours that treat images
-    independently run together, a few images at a time (see base.py); the numbers are those of one layer after the other."""
+    x and y are those of the first and the last layer. net["conv1"] is a layer, net.layers the ordered dict of all. Parameters are called
+    "conv1.W". Neighbours that treat images independently run together, a few images at a time (see chain.py); the numbers are those of one
+    layer after the other. Raises TypeError for what is no layer, ValueError for one that appears twice."""
 
     def __init__(self, **layers):
         for name, layer in layers.items():
@@ -37,28 +38,10 @@ class Sequential(Layer):
     def arguments(self):
         return ", ".join(f"{name}={layer!r}" for name, layer in self.layers.items())
 
-    def parameters(self):
-        for name, layer in self.layers.items():
-            for p in layer.parameters():
-                yield p.within(name)
+    def children(self):
+        return iter(self.layers.items())
 
-    def train(self, mode=True):
-        for layer in self.layers.values():
-            layer.train(mode)
-        return super().train(mode)
-
-    def to(self, device):
-        self.device = device = device if isinstance(device, Device) else Device(device)
-        for layer in self.layers.values():
-            layer.to(device)
-        return self
-
-    def astype(self, dtype):
-        for layer in self.layers.values():
-            layer.astype(dtype)
-        return self
-
-    def place(self, layer, error):
+    def named(self, layer, error):
         """The same error, saying in which layer it happened."""
         for i, (name, other) in enumerate(self.layers.items()):
             if other is layer and type(error) in (TypeError, ValueError, RuntimeError):  # CUDA's take no text of ours
@@ -70,7 +53,7 @@ class Sequential(Layer):
             try:
                 shape = layer.output_shape(shape)
             except ValueError as error:
-                raise self.place(layer, error) from None
+                raise self.named(layer, error) from None
         return shape
 
     def runs(self):
@@ -84,23 +67,25 @@ class Sequential(Layer):
         return runs
 
     def forward(self, x):
+        """x -> y of the last layer. Errors say in which layer they happened: "in conv2, the 5th layer: ..."."""
         x = self.check(x)
         with self.device:
             for run in self.runs():
                 if isinstance(run[0], ImageLayer):
-                    x = forward_slabs(run, x, self.place)
+                    x = chain.forward(run, x, self.named)
                 else:
                     try:
                         x = run[0].forward(x)
                     except (TypeError, ValueError) as error:
-                        raise self.place(run[0], error) from None
+                        raise self.named(run[0], error) from None
         return x
 
     def backward(self, dy):
+        """dy -> dx of the first layer, None if that computes none."""
         with self.device:
             for run in reversed(self.runs()):
                 try:
-                    dy = backward_slabs(run, dy) if isinstance(run[0], ImageLayer) else run[0].backward(dy)
+                    dy = chain.backward(run, dy) if isinstance(run[0], ImageLayer) else run[0].backward(dy)
                 except (TypeError, ValueError, RuntimeError) as error:
-                    raise self.place(run[-1], error) from None
+                    raise self.named(run[-1], error) from None
         return dy

@@ -18,7 +18,7 @@ import numpy as np
 import minigrad as mg
 from minigrad import data
 
-plt.style.use("minigrad.minigrad")
+plt.style.use("minigrad.plots.minigrad")
 FAST = os.environ.get("MINIGRAD_FAST") == "1"
 SEED = 0
 rng = np.random.default_rng(SEED)

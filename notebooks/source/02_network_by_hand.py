@@ -19,7 +19,7 @@ import minigrad as mg
 from minigrad import data
 from minigrad.gradcheck import check_layer
 
-plt.style.use("minigrad.minigrad")
+plt.style.use("minigrad.plots.minigrad")
 FAST = os.environ.get("MINIGRAD_FAST") == "1"
 SEED = 0
 rng = np.random.default_rng(SEED)

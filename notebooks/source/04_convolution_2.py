@@ -21,7 +21,7 @@ from minigrad.coursework.exercises import find
 from minigrad.coursework.source import plant
 from minigrad.gradcheck import check_layer, kink_free
 
-plt.style.use("minigrad.minigrad")
+plt.style.use("minigrad.plots.minigrad")
 FAST = os.environ.get("MINIGRAD_FAST") == "1"
 SEED = 0
 rng = np.random.default_rng(SEED)

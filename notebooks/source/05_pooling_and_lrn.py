@@ -19,7 +19,7 @@ import minigrad as mg
 from minigrad import data, plain
 from minigrad.gradcheck import check_layer, kink_free, numerical_gradient
 
-plt.style.use("minigrad.minigrad")
+plt.style.use("minigrad.plots.minigrad")
 FAST = os.environ.get("MINIGRAD_FAST") == "1"
 SEED = 5
 rng = np.random.default_rng(SEED)

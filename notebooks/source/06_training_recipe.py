@@ -17,11 +17,12 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import minigrad as mg
-from alexnet import PRESETS, AlexNet, up_to
-from minigrad import data, experiments, optim, plain, training
+from alexnet import INITS, AlexNet
+from minigrad import data, optim, plain, training
+from minigrad.commands.experiment.relu_vs_tanh import epochs_to, race, tune
 from minigrad.gradcheck import check_layer
 
-plt.style.use("minigrad.minigrad")
+plt.style.use("minigrad.plots.minigrad")
 FAST = os.environ.get("MINIGRAD_FAST") == "1"
 SEED = 6
 rng = np.random.default_rng(SEED)
@@ -102,9 +103,9 @@ print(whole.astype(int))
 # %%
 layers = ("conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7", "fc8")
 print(f"{'':8s}", *(f"{name:>7s}" for name in layers))
-for name, (stds, biases, scale_at) in PRESETS.items():
-    print(f"{name:8s}", *(f"{'√(2/n)' if std is None else std:>7}" for std in stds), f'  std;  dropout "{scale_at}"')
-    print(f"{'':8s}", *(f"{bias:>7}" for bias in biases), "  bias")
+for name, init in INITS.items():
+    print(f"{name:8s}", *(f"{'√(2/n)' if std is None else std:>7}" for std in init.stds), f'  std;  dropout "{init.scale_at}"')
+    print(f"{'':8s}", *(f"{bias:>7}" for bias in init.biases), "  bias")
 
 # %% [markdown]
 # A number that shows whether a signal survives, the **variation** of a layer: the standard deviation of its outputs *across images*, over their mean size.
@@ -124,7 +125,7 @@ def variation(init, scale):
     """Variation of every layer of the untrained network `small`, and the logits' spread across images."""
     net = AlexNet("small", num_classes=10, init=init, seed=SEED).eval()
     places = [f"relu{i}" for i in range(1, 8)] + ["fc8"]
-    outputs = [up_to(net, place).forward(images * np.float32(scale)) for place in places]
+    outputs = [net.up_to(place).forward(images * np.float32(scale)) for place in places]
     return [float(y.std(axis=0).mean() / np.abs(y).mean()) for y in outputs], outputs[-1]
 
 
@@ -370,10 +371,10 @@ for name, activation in (("relu", mg.ReLU), ("tanh", mg.Tanh)):
         loader = data.Loader(
             dataset.train_images[:count], dataset.train_labels[:count], 64, mean=mean, size=28, scale=1 / 58, shuffle=True, seed=SEED
         )
-        curves[lr] = experiments.race(network(activation, SEED), loader, lr, level, most)
-        return experiments.epochs_to(curves[lr], level)
+        curves[lr] = race(network(activation, SEED), loader, lr, level, most)
+        return epochs_to(curves[lr], level)
 
-    best, tried = experiments.tune(run, limit, grid=[10 ** (k / 2) for k in (-5, -4, -3)])
+    best, tried = tune(run, limit, grid=[10 ** (k / 2) for k in (-5, -4, -3)])
     results[name] = (best, tried[best], curves[best])
     print(
         f"{name}: "
@@ -484,5 +485,5 @@ assert right == 1
 #
 # *(your answer)*
 #
-# In the library: `minigrad/layers/dropout.py`, `minigrad/optim.py`, `PRESETS` in `alexnet.py`, `signal_diagnostic` in `minigrad/training.py`. Next:
+# In the library: `minigrad/layers/dropout.py`, `minigrad/optim.py`, `INITS` in `alexnet.py`, `signal_diagnostic` in `minigrad/training/`. Next:
 # [07 · AlexNet put together](07_alexnet.ipynb).

@@ -16,12 +16,13 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import minigrad as mg
-from alexnet import OVERHANG, AlexNet, describe, summary
+from alexnet import OVERHANG, AlexNet
 from minigrad import data, plain
+from minigrad.commands.summary import describe, summary
 from minigrad.coursework import tasks
 from minigrad.gradcheck import check_layer
 
-plt.style.use("minigrad.minigrad")
+plt.style.use("minigrad.plots.minigrad")
 FAST = os.environ.get("MINIGRAD_FAST") == "1"
 SEED = 7
 rng = np.random.default_rng(SEED)
@@ -207,7 +208,7 @@ print(f"{len({id(p.layer) for p in towers.parameters()})} layers with weights ho
 # %% [markdown]
 # `[x] * 2` is a list that holds one object twice. One tower with two names: half of the network is missing. Two *calls* make two towers.
 #
-# In the library the same thing for the whole network is `paper_stages` in `alexnet.py`: 40 lines that follow §3.5 of the paper.
+# In the library the same thing for the whole network is `paper` in `alexnet.py`: 40 lines that follow §3.5 of the paper.
 #
 # What is often said of this network, and what is right:
 #
@@ -308,7 +309,7 @@ def tiny():
     """A small network of two towers whose dropout masks are the same in every run."""
     network = mg.Towers(tasks.stages((4, 6), 32, 4, 2))
     for t, tower in enumerate(network.stages[2]):
-        tower["drop3"].key = SEED + t
+        tower["drop3"].masks.key = SEED + t
     return network
 
 

@@ -19,12 +19,13 @@ import numpy as np
 from matplotlib.patches import FancyBboxPatch
 
 import minigrad as mg
-from alexnet import AlexNet, describe
+from alexnet import AlexNet
 from minigrad import data, plain
+from minigrad.commands.summary import describe
 from minigrad.cuda import count
 from minigrad.gradcheck import check_layer
 
-plt.style.use("minigrad.minigrad")
+plt.style.use("minigrad.plots.minigrad")
 FAST = os.environ.get("MINIGRAD_FAST") == "1"
 SEED = 8
 rng = np.random.default_rng(SEED)
@@ -451,5 +452,5 @@ assert right > 0.9
 #
 # *(your answer)*
 #
-# In the library: `minigrad/towers.py`, `alexnet.py` (`paper_stages`), `tests/test_towers.py`. From the command line:
+# In the library: `minigrad/towers.py`, `alexnet.py` (`paper`), `tests/test_towers.py`. From the command line:
 # `python alexnet.py summary` prints the bytes, `python alexnet.py --device cpu,cpu` trains so. Next: [09 · Train and look inside](09_train_and_look_inside.ipynb).

@@ -19,12 +19,13 @@ import numpy as np
 from IPython.display import Image, display
 
 import minigrad as mg
-from alexnet import DEFAULTS, AlexNet, up_to
-from minigrad import data, evaluation, optim, plots, training
+from alexnet import AlexNet
+from minigrad import data, optim, plots, training
 from minigrad.coursework import tasks
 from minigrad.data import colour
+from minigrad.training import evaluation
 
-plt.style.use("minigrad.minigrad")
+plt.style.use("minigrad.plots.minigrad")
 FAST = os.environ.get("MINIGRAD_FAST") == "1"
 SEED = 9
 rng = np.random.default_rng(SEED)
@@ -158,17 +159,17 @@ for classes in (10, 1000):
 
 # %%
 count, checks, epochs = (1500, 400, 3) if FAST else (10_000, 2_000, 4)
-recipe = DEFAULTS["small"]
+recipe = AlexNet.variants["small"]
 mean = data.mean_image(dataset.train_images)
 common = {"mean": mean, "size": 28, "seed": SEED}
-train_loader = data.Loader(dataset.train_images[:count], dataset.train_labels[:count], recipe["batch_size"], shuffle=True, **common)
+train_loader = data.Loader(dataset.train_images[:count], dataset.train_labels[:count], recipe.batch_size, shuffle=True, **common)
 val_images, val_labels = dataset.val_images[:checks], dataset.val_labels[:checks]
 val_loader = data.Loader(val_images, val_labels, 128, **common)
 net = AlexNet("small", num_classes=10, seed=SEED)
 start = training.first_kernels(net, None)
 start = [W.copy() for W in start]
-loss, optimizer = mg.SoftmaxCrossEntropy(), mg.SGD(net.parameters(), recipe["lr"], weight_decay=recipe["weight_decay"])
-schedule, rows = optim.LinearDecay(recipe["lr"], epochs), []
+loss, optimizer = mg.SoftmaxCrossEntropy(), mg.SGD(net.parameters(), recipe.lr, weight_decay=recipe.weight_decay)
+schedule, rows = optim.LinearDecay(recipe.lr, epochs), []
 for epoch in range(epochs):
     net.train()
     optimizer.lr, tally = schedule.lr, training.Tally()
@@ -277,7 +278,7 @@ known = min(count, 2000)
 
 def features(network, images):
     """What fc7 makes of images, both towers."""
-    return evaluation.outputs(up_to(network, "relu7"), data.Loader(images, np.zeros(len(images), int), 128, **common))
+    return evaluation.outputs(network.up_to("relu7"), data.Loader(images, np.zeros(len(images), int), 128, **common))
 
 
 queries, library = val_images[:200], dataset.train_images[:known]
@@ -350,5 +351,5 @@ print("4 · it has learned, and on other images than those it is judged by")
 #
 # *(your answer)*
 #
-# In the library: `minigrad/data/loader.py`, `minigrad/evaluation.py`, `minigrad/plots.py`. From the command line: `python alexnet.py`, then
+# In the library: `minigrad/data/loader.py`, `minigrad/training/evaluation.py`, `minigrad/plots/`. From the command line: `python alexnet.py`, then
 # `python alexnet.py figures --checkpoint runs/small-fashion-mnist`. Next: [10 · Make it fast](10_make_it_fast.ipynb).

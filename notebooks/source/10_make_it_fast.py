@@ -20,15 +20,15 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import minigrad as mg
-from alexnet import OVERHANG, AlexNet, macs_by_layer
+from alexnet import OVERHANG, AlexNet
 from minigrad import plain
-from minigrad.benchmark import Ours, Stopwatch, batch
+from minigrad.commands.benchmark.cpu import Ours, Stopwatch, batch
 from minigrad.cuda import count
 from minigrad.device import CPU, cores
+from minigrad.engine import slabs
 from minigrad.gradcheck import check_layer
-from minigrad.layers import base
 
-plt.style.use("minigrad.minigrad")
+plt.style.use("minigrad.plots.minigrad")
 FAST = os.environ.get("MINIGRAD_FAST") == "1"
 SEED = 10
 rng = np.random.default_rng(SEED)
@@ -157,10 +157,10 @@ plt.show()
 # reads all its input from memory, since the cache has long forgotten it. minigrad takes a **slab** of a few images through the whole stage. While a slab is on
 # its way, it stays in the cache, and each thread has a slab of its own.
 #
-# `base.SLAB` is its size in bytes (of its largest array). **Predict** the shape of the curve: what is bad about very small slabs, and what about one slab for all?
+# `slabs.SLAB` is its size in bytes (of its largest array). **Predict** the shape of the curve: what is bad about very small slabs, and what about one slab for all?
 
 # %%
-usual = base.SLAB
+usual = slabs.SLAB
 some = rng.standard_normal((16 if FAST else 32, 55, 55, 48), np.float32)
 stage = mg.Sequential(relu1=mg.ReLU(), norm1=mg.LocalResponseNorm(), pool1=mg.MaxPool2d(3, 2))
 
@@ -175,10 +175,10 @@ def one_after_the_other():
 sizes, times = [1 << k for k in range(19, 26, 2 if FAST else 1)], []
 apart = seconds(one_after_the_other)
 try:
-    for base.SLAB in sizes:
+    for slabs.SLAB in sizes:
         times.append(seconds(lambda: stage.forward(some)))
 finally:
-    base.SLAB = usual
+    slabs.SLAB = usual
 figure, axis = plt.subplots(figsize=(7, 3.4))
 axis.semilogx([size / 1e6 for size in sizes], [1e3 * t / len(some) for t in times], "o-", label="slab by slab through all three")
 axis.axhline(1e3 * apart / len(some), color="C1", linestyle="--", label="one layer after the other")
@@ -251,9 +251,9 @@ plt.show()
 # | idea | where | how it helps |
 # |---|---|---|
 # | channels last | everywhere | patches and pools copy contiguous runs of channels (notebook 00) |
-# | slabs, one BLAS thread in each worker | `layers/base.py`, `device.py` | the cache keeps a slab; no thread waits for another inside a product |
-# | memory used again | `device.py`, `Memory` | fresh pages of memory are cleared by the system at their first touch |
-# | another formula | `layers/lrn.py`, `layers/pool.py`, `layers/winograd.py` | s^0.75 by two square roots; columns first, then rows; 16 multiplications instead of 36 for 2 × 2 outputs of a 3 × 3 kernel |
+# | slabs, one BLAS thread in each worker | `engine/slabs.py`, `engine/workers.py` | the cache keeps a slab; no thread waits for another inside a product |
+# | memory used again | `engine/memory.py` | fresh pages of memory are cleared by the system at their first touch |
+# | another formula | `engine/lrn.py`, `engine/pooling.py`, `engine/winograd.py` | s^0.75 by two square roots; columns first, then rows; 16 multiplications instead of 36 for 2 × 2 outputs of a 3 × 3 kernel |
 #
 # Two of them measured alone:
 
@@ -372,7 +372,7 @@ for make in (
 print("2 · gradients right")
 
 # %%
-assert base.SLAB == usual
+assert slabs.SLAB == usual
 x = rng.standard_normal((5, 31, 29, 3), np.float32)
 layer = mg.Conv2d(3, 8, 5, stride=2, padding=1, rng=rng)
 slow = plain.Conv2d(3, 8, 5, stride=2, padding=1)
@@ -401,7 +401,7 @@ assert losses[-1] < losses[0] / 2
 # The arithmetic of the whole network forward is the sum of its layers' multiply-adds:
 
 # %%
-macs = macs_by_layer(net)
+macs = net.multiply_adds()
 total = sum(macs.values())
 floor = 2 * (3 * total - macs["conv1"]) * N / peak  # forward, and two products as large in backward; nobody wants conv1's dx
 print(f"{total:,} multiply-adds an image; at this machine's peak the plain sums of a step of {N} images take {floor:.2f} s (Winograd's way")
@@ -413,4 +413,4 @@ print(f"takes fewer for 3 x 3 kernels); measured {step:.2f} s")
 # *(your answer)*
 #
 # From the command line: `python alexnet.py benchmark`, and `--against torch` where PyTorch is installed: both in turns, with their ratio. In the library:
-# `minigrad/device.py`, `minigrad/layers/base.py`, `minigrad/benchmark.py`.
+# `minigrad/device/`, `minigrad/engine/`, `minigrad/commands/benchmark/cpu.py`.

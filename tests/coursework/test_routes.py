@@ -1,6 +1,6 @@
 """One verdict, four routes: the command line, `check` in a notebook's cell, pytest, the grader.
 
-Children are judged in this process, so that hundreds of verdicts take seconds; test_coursework_grade.py starts real ones."""
+Children are judged in this process, so that hundreds of verdicts take seconds; grade/test_grading.py starts real ones."""
 
 import csv
 import inspect
@@ -14,11 +14,13 @@ import xml.etree.ElementTree as ElementTree
 import pytest
 from right_ways import ALTERNATIVES, FUNCTIONS
 
-from minigrad.coursework import CheckFailed, __main__, check, child, grade
-from minigrad.coursework.solutions import load, parts_of
-from minigrad.coursework.source import file_text, helpers, text_of
-from minigrad.coursework.variants import ALL
-from minigrad.device import CPU
+from minigrad.coursework import CheckFailed, __main__, check, checking
+from minigrad.coursework.exercises import ALL
+from minigrad.coursework.grade import grading
+from minigrad.coursework.judge.loading import load
+from minigrad.coursework.judge.request import judge
+from minigrad.coursework.source import helpers, text_of
+from minigrad.coursework.worksheets import parts_of, worksheet
 
 GROUPS = {}
 for exercise in ALL:
@@ -46,7 +48,7 @@ def alternative(members, number):
     ways = {e.source.__name__: way for e in members for way in other_ways(e)[number : number + 1]}
     if not ways:
         return None
-    text = file_text("", parts_of(members)) + IMPORTS
+    text = worksheet("", parts_of(members)) + IMPORTS
     if "im2col" not in ways:
         text += "from minigrad.coursework import im2col\n\n\n"
     for name, way in ways.items():
@@ -59,7 +61,7 @@ def alternative(members, number):
 
 def planted(parts, mistake):
     """The model's file with a mistake. If it lies in a helper that the file imports, the file gets its own."""
-    text = file_text("", parts, "solution")
+    text = worksheet("", parts, "solution")
     if mistake.old not in text:
         text += "".join(f"\n\n{text_of(helper)}" for helper in dict.fromkeys(h for source, _ in parts for h in helpers(source)))
     assert mistake.old in text
@@ -77,7 +79,7 @@ def files(kind, number, groups):
         elif kind == "mistake":
             found[group] = planted(parts, mistakes[number][1]) if number < len(mistakes) else None
         else:
-            found[group] = file_text("", parts, kind)
+            found[group] = worksheet("", parts, kind)
     return {group: text for group, text in found.items() if text}
 
 
@@ -153,14 +155,13 @@ def members_of(groups):
 def children_in_this_process(monkeypatch):
     one_at_a_time = threading.Lock()
 
-    def apart(request, exercise, cases):
-        request = json.loads(json.dumps(request)) | {"memory": None}
+    def judge_in_this_process(request, exercise, cases):
+        request = json.loads(json.dumps(request)) | {"memory_limit": None}
         with one_at_a_time:
-            return json.loads(json.dumps(child.judge(request)))
+            return json.loads(json.dumps(judge(request)))
 
-    monkeypatch.setattr(__main__, "apart", apart)
-    monkeypatch.setattr(grade, "apart", apart)
-    monkeypatch.setattr(CPU, "threads", 1)
+    monkeypatch.setattr(checking, "judge_in_process", judge_in_this_process)
+    monkeypatch.setattr(grading, "judge_in_process", judge_in_this_process)
 
 
 THIRDS = [slice(i, None, 3) for i in range(3)]  # of the groups

@@ -63,6 +63,9 @@ class Device:
         if not 0 <= self.id < DEVICES:
             raise CUDARuntimeError("cudaErrorInvalidDevice: invalid device ordinal")
 
+    def __eq__(self, other):
+        return self.id == other.id
+
     def __enter__(self):
         _thread.__dict__.setdefault("entered", []).append(_device())
         _thread.device = self.id

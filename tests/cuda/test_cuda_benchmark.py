@@ -4,20 +4,21 @@ import re
 import time
 
 import pytest
+from command_line import alexnet
 
-import alexnet
-from minigrad import Conv2d, Dropout, Linear, LocalResponseNorm, MaxPool2d, ReLU, benchmark_gpu
-from minigrad.benchmark_gpu import work
+from minigrad import Conv2d, Dropout, Linear, LocalResponseNorm, MaxPool2d, ReLU
+from minigrad.commands.benchmark import gpu
+from minigrad.commands.benchmark.gpu import work
 
 
 @pytest.fixture
 def quick(monkeypatch):
-    monkeypatch.setattr(benchmark_gpu, "LARGE", 16)
-    monkeypatch.setattr(benchmark_gpu, "WARM_UP", 1)
+    monkeypatch.setattr(gpu, "LARGE", 16)
+    monkeypatch.setattr(gpu, "WARM_UP", 1)
 
 
 def printed(capsys, *flags):
-    assert alexnet.main(["benchmark", "--variant", "small", "--batch-size", "3", "--steps", "2", *flags]) == 0
+    assert alexnet("benchmark", "--variant", "small", "--batch-size", "3", "--steps", "2", *flags) == 0
     return capsys.readouterr().out
 
 
@@ -38,7 +39,7 @@ def test_full_precision(stand_in, quick, capsys):
 def test_beside_pytorch(stand_in, quick, capsys, monkeypatch):
     """PyTorch has the same network in both memory formats, on the CPU here."""
     pytest.importorskip("torch")
-    side = benchmark_gpu.TheirStep
+    side = gpu.TheirStep
     monkeypatch.setattr(side, "place", lambda self, index: self.torch.device("cpu"))
     monkeypatch.setattr(side, "mark", lambda self: time.perf_counter())
     monkeypatch.setattr(side, "between", lambda self, start, end: end - start)
@@ -51,12 +52,12 @@ def test_beside_pytorch(stand_in, quick, capsys, monkeypatch):
 def test_pytorch_without_a_gpu(stand_in, capsys, monkeypatch):
     torch = pytest.importorskip("torch")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    assert alexnet.main(["benchmark", "--variant", "small", "--device", "0", "--against", "torch"]) == 2
+    assert alexnet("benchmark", "--variant", "small", "--device", "0", "--against", "torch") == 2
     assert re.search(r"needs PyTorch, .* sees no GPU", capsys.readouterr().err)
 
 
 def test_a_clock_that_gpus_and_cpus_share(stand_in, capsys):
-    assert alexnet.main(["benchmark", "--variant", "small", "--device", "0,cpu"]) == 2
+    assert alexnet("benchmark", "--variant", "small", "--device", "0,cpu") == 2
     assert "no clock in common" in capsys.readouterr().err
 
 

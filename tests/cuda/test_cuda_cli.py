@@ -5,9 +5,9 @@ import shutil
 
 import numpy as np
 import pytest
+from command_line import alexnet
 from PIL import Image
 
-import alexnet
 from minigrad.training import load_checkpoint
 
 
@@ -25,7 +25,7 @@ def folder(tmp_path_factory):
 
 def train(folder, output, *more):
     flags = ["--data", folder, "--output", output, "--epochs", "1", "--batch-size", "6", "--lr", "0.001", "--schedule", "constant", *more]
-    assert alexnet.main([str(flag) for flag in flags]) == 0
+    assert alexnet(*flags) == 0
     return load_checkpoint(output)
 
 
@@ -47,7 +47,7 @@ def test_a_run_goes_on_elsewhere(stand_in, folder, tmp_path):
     for first, second in (("0,1", "0,1"), ("0,1", "cpu"), ("cpu", "auto")):
         output = tmp_path / f"{first} {second}"
         train(folder, output, "--device", first)
-        assert alexnet.main(["--resume", str(output), "--epochs", "2", "--device", second]) == 0
+        assert alexnet("--resume", output, "--epochs", "2", "--device", second) == 0
         same(whole, load_checkpoint(output))
         assert json.loads((output / "config.json").read_text())["device"] == second.replace("auto", "0,1")
 
@@ -60,7 +60,7 @@ def run(folder, tmp_path):
 
 def printed(capsys, *argv):
     capsys.readouterr()
-    assert alexnet.main([str(a) for a in argv]) == 0
+    assert alexnet(*argv) == 0
     return capsys.readouterr().out
 
 

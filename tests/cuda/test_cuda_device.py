@@ -5,20 +5,14 @@ import types
 
 import numpy as np
 import pytest
+from command_line import alexnet, refusal
+from narrow import Narrow
 
-import alexnet
+from alexnet import AlexNet
 from minigrad import Device, cuda, data
+from minigrad.commands.benchmark.cpu import Ours, batch
+from minigrad.commands.memory import enough_memory, gpu_memory
 from minigrad.cuda.device import say_if_apart
-
-
-def refusal(capsys, *argv):
-    """The one sentence that a mistake is answered with."""
-    capsys.readouterr()
-    assert alexnet.main([str(a) for a in argv]) == 2
-    out, err = capsys.readouterr()
-    assert out == "" and err.count("\n") == 1 and "Traceback" not in err
-    return err
-
 
 # ---- no GPU, for all kinds of reasons
 
@@ -75,7 +69,7 @@ def test_no_gpu(sentence, capsys, device):
 
 
 def test_auto_takes_the_cpu_where_there_is_no_gpu(sentence, capsys):
-    assert alexnet.main(["summary", "--variant", "small", "--device", "auto"]) == 0
+    assert alexnet("summary", "--variant", "small", "--device", "auto") == 0
     assert "devices: cpu (float32)" in capsys.readouterr().out
 
 
@@ -84,7 +78,7 @@ def test_auto_takes_the_cpu_where_there_is_no_gpu(sentence, capsys):
 
 def test_auto_takes_as_many_as_there_are_towers(stand_in, capsys):
     for variant, devices in (("small", "0 (float32, products in TF32), 1 (float32, products in TF32)"), ("owt", "0 (float32, products")):
-        assert alexnet.main(["summary", "--variant", variant, "--device", "auto"]) == 0
+        assert alexnet("summary", "--variant", variant, "--device", "auto") == 0
         assert f"devices: {devices}" in capsys.readouterr().out
 
 
@@ -98,11 +92,11 @@ def test_a_number_that_does_not_exist(stand_in, capsys):
 def test_gpus_that_cannot_reach_each_other(stand_in):
     """They work through the host, and this is said once."""
     images = np.random.default_rng(0).standard_normal((2, 28, 28, 3)).astype(np.float32)
-    expected = alexnet.AlexNet("small", "0,1").eval().forward(images).get()
+    expected = AlexNet("small", "0,1").eval().forward(images).get()
     stand_in.state.peers = False
     say_if_apart.cache_clear()
     with pytest.warns(UserWarning, match="GPUs 0 and 1 cannot reach each other's memory: .* goes through the host") as said:
-        net = alexnet.AlexNet("small", "0,1").eval()
+        net = AlexNet("small", "0,1").eval()
         for _ in range(2):
             np.testing.assert_array_equal(net.forward(images).get(), expected)
             net.backward(np.ones((2, 1000), np.float32))
@@ -115,32 +109,31 @@ def test_gpus_that_cannot_reach_each_other(stand_in):
 def test_too_little_memory(stand_in, capsys, tmp_path, words, devices):
     words = [*words, "--device", devices] + (["--output", tmp_path / "run"] if words[0] == "train" else [])
     stand_in.state.limit = 30_000_000
-    assert alexnet.main([*map(str, words), "--batch-size", "200"]) == 2
+    assert alexnet(*words, "--batch-size", "200") == 2
     *_, error = capsys.readouterr().err.splitlines()
     assert "A batch of 200 images needs about 0." in error and "GB on GPU 0, which has 0.03 GB to give" in error
     largest = int(error.split("--batch-size ")[1].split()[0])
     assert 10 < largest < 150
     stand_in.reset()
     stand_in.state.limit = 30_000_000
-    net = alexnet.AlexNet("small", devices, 10)
-    with alexnet.enough_memory(net, largest):
+    net = AlexNet("small", devices, 10)
+    with enough_memory(net, largest):
         step(net, largest)
 
 
 def step(net, batch_size):
     """A training step; as much memory as one takes."""
-    from minigrad.benchmark import Ours, batch
-
     Ours(net).step(*batch(net, batch_size))
 
 
-@pytest.mark.parametrize("variant, devices, batch_size", [("small", "0", 32), ("small", "0,1", 32), ("paper", "0,1", 2), ("owt", "0", 3)])
-def test_the_memory_of_a_step_is_foretold(stand_in, monkeypatch, variant, devices, batch_size):
-    monkeypatch.setitem(alexnet.WIDTHS, "paper", ((24, 32, 48, 48, 32), 2))
-    monkeypatch.setitem(alexnet.WIDTHS, "owt", ((16, 48, 64, 64, 64), 1))
-    net = alexnet.AlexNet(variant, devices, 10)
+@pytest.mark.parametrize(
+    "Network, variant, devices, batch_size",
+    [(AlexNet, "small", "0", 32), (AlexNet, "small", "0,1", 32), (Narrow, "paper", "0,1", 2), (Narrow, "owt", "0", 3)],
+)
+def test_the_memory_of_a_step_is_foretold(stand_in, Network, variant, devices, batch_size):
+    net = Network(variant, devices, 10)
     step(net, batch_size)
-    for index, foretold in alexnet.gpu_memory(net, batch_size).items():
+    for index, foretold in gpu_memory(net, batch_size).items():
         assert 0.95 < foretold / stand_in.state.peak[index] < 1.2
 
 

@@ -7,7 +7,7 @@ from backends import Gpu, Host, Launcher, aligned
 from minigrad import LocalResponseNorm, MaxPool2d, Parameter, SoftmaxCrossEntropy
 from minigrad.cuda import kernels
 from minigrad.layers.conv import im2col, output_size
-from minigrad.layers.dropout import philox, random_bits
+from minigrad.layers.philox import philox, random_bits
 from minigrad.optim import SGD
 from minigrad.plain import col2im
 
@@ -109,6 +109,11 @@ def check_pool(run, N, H, W, C, K, S):
     run("pool", "maxpool_forward", x, y, winner, d)
     np.testing.assert_array_equal(y, expected)
     np.testing.assert_array_equal(winner, kept[0])
+    x[0, 1, 1, 0] = x[-1, 0, 1, -1] = np.nan
+    expected, kept = layer.forward_slab(x, 0)
+    run("pool", "maxpool_forward", x, y, winner, d)
+    np.testing.assert_array_equal(y, expected)
+    np.testing.assert_array_equal(winner, kept[0])
     dy, dx = normal(run, *y.shape), run.empty(*x.shape)
     run("pool", "maxpool_backward", dy, winner, dx, d)
     close(dx, layer.backward_slab(dy, kept)[0], TOLERANCE[run.dtype.name])
@@ -127,6 +132,12 @@ def check_dropout(run, units, p, key, step, scale):
     expected = x * (keep * run.dtype.type(scale)).astype(run.dtype)
     whole = masked(x)
     np.testing.assert_array_equal(whole.view(f"u{x.itemsize}"), expected.view(f"u{x.itemsize}"))  # signs of zeros, too
+    dropped = np.flatnonzero(~keep[0])
+    if dropped.size:
+        x[0, dropped[0]] = np.inf
+        assert masked(x)[0, dropped[0]] == 0
+        x[0, dropped[0]] = 0
+        whole[0, dropped[0]] = 0
     half = units // 8 * 4
     np.testing.assert_array_equal(np.concatenate([masked(x[:, :half]), masked(x[:, half:], half)], axis=1), whole)
 

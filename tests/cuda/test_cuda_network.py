@@ -4,22 +4,20 @@ from collections import deque
 
 import numpy as np
 import pytest
+from narrow import Narrow
 
-from alexnet import OVERHANG, Make, paper_stages
-from minigrad import SGD, SoftmaxCrossEntropy, Towers
+from minigrad import SGD, SoftmaxCrossEntropy
 from minigrad.cuda.device import CudaDevice
 
 IMAGES, CLASSES = 4, 10
-NETWORKS = {  # the arguments of paper_stages, and the images' size: `small`, and the paper's, both with fewer channels
-    "small": (((12, 16, 16, 8, 16), (3, 1, 1), 3, 3, 2, 32), 29),
-    "paper": (((8, 12, 16, 8, 8), (11, 4, OVERHANG), 5, 2, 6, 16), 224),
-}
+NETWORKS = {"small": ("tiny", 29), "paper": ("tiny paper", 224)}  # variants of `Narrow`, and the images' size
 
 
 def make(network, devices, dtype):
-    (widths, conv1, conv2, pool5, pixels_left, hidden), size = NETWORKS[network]
-    columns = [Make("2012", 3, tower, "small") for tower in range(2)]
-    net = Towers(paper_stages(widths, 2, CLASSES, columns, conv1, conv2, pool5, pixels_left, hidden), devices).astype(dtype)
+    variant, size = NETWORKS[network]
+    net = Narrow(variant, devices, CLASSES, "2012", 3).towers.astype(dtype)
+    for tower in net.stages[0]:
+        tower["conv1"].input_gradient = True  # to compare that, too
     images = 58 * np.random.default_rng(0).standard_normal((IMAGES, size, size, 3)).astype(dtype)
     return net, images, np.random.default_rng(1).integers(0, CLASSES, IMAGES)
 

@@ -1,64 +1,9 @@
-"""The CPU as a device: its tasks, its memory, and its names."""
+"""The CPU as a device, and names of devices."""
 
-import threading
-import time
-
-import numpy as np
 import pytest
 
 from minigrad import Conv2d, Device, ReLU, Sequential
-from minigrad.device import Memory, parse
-
-
-def test_an_error_leaves_nobody_at_work():
-    """The first exception comes out once the task that is under way is done, and no other task is begun."""
-    done, started = [], threading.Event()
-
-    def work(task):
-        if task == 0:
-            started.wait(10)
-            raise RuntimeError("task 0")
-        started.set()
-        time.sleep(0.05)
-        done.append(task)
-
-    with pytest.raises(RuntimeError, match="task 0"):
-        Device("cpu", threads=2).run(work, range(50))
-    before = list(done)
-    time.sleep(0.15)
-    assert done == before and len(done) < 49
-
-
-def test_results_come_in_the_order_of_the_tasks():
-    assert Device("cpu", threads=3).run(lambda n: n**2, range(20)) == [n**2 for n in range(20)]
-
-
-def test_memory_is_used_again_once_nobody_has_it():
-    memory = Memory()
-    a = memory.empty((200, 200), np.float32)
-    view, place = a[3:], a.ctypes.data
-    del a
-    assert memory.empty((200, 200), np.float32).ctypes.data != place  # a view still needs it
-    del view
-    assert memory.empty((100, 200), np.float64).ctypes.data == place and place % 64 == 0
-
-
-def test_memory_that_lies_unused_is_given_back_before_there_is_none(monkeypatch):
-    from minigrad import device
-
-    memory, left = Memory(), [1]
-    memory.empty((300, 300), np.float32)
-    assert any(memory.free.values())
-
-    def scarce(size):
-        if any(memory.free.values()) or not left:
-            raise MemoryError
-        return bytes(left.pop()) and bytearray(size)
-
-    monkeypatch.setattr(device, "bytearray", scarce, raising=False)
-    memory.empty((400, 400), np.float32)
-    with pytest.raises(MemoryError, match="8.00 GB"):
-        memory.empty((2 * 10**9,), np.float32)
+from minigrad.device import parse
 
 
 @pytest.mark.parametrize("name", ["auto", "0,1", "tpu", "", None])

@@ -27,3 +27,9 @@ def test_flatten_reads_rows_then_columns_then_channels():
     assert y.shape == (2, H * W * C)
     assert y[1, (1 * W + 2) * C + 3] == x[1, 1, 2, 3]
     np.testing.assert_array_equal(layer.backward(y), x)
+
+
+def test_infinite_gradients_stop_where_relu_is_0():
+    layer = ReLU()
+    layer.forward(np.array([[-1.0, 2.0, 0.0, 3.0]]))
+    np.testing.assert_array_equal(layer.backward(np.array([[np.inf, -np.inf, np.nan, 5.0]])), [[0, -np.inf, 0, 5]])

@@ -18,9 +18,8 @@ from minigrad import (
     Sequential,
     Tanh,
     Towers,
-    device,
 )
-from minigrad.layers import base
+from minigrad.engine import memory, slabs
 
 
 def conv(*arguments, **options):
@@ -98,7 +97,7 @@ every_layer_but = {
 @pytest.fixture(autouse=True)
 def recycled_memory(monkeypatch):
     """Small arrays, too, lie in memory that others have left: whoever reads what is not yet written, or lets go too early, is found."""
-    monkeypatch.setattr(device, "REUSED_FROM", 1)
+    monkeypatch.setattr(memory, "REUSED_FROM", 1)
 
 
 def batch(shape, dtype=np.float64, seed=0):
@@ -341,10 +340,10 @@ def test_a_batch_is_its_images_one_by_one(make, shape, N, slabs_of_one_image):
 def test_the_size_of_slabs_changes_nothing_but_rounding(make, shape, monkeypatch):
     layer, x = make().astype(np.float64), batch((37, *shape[1:]))
     dy = cotangent(layer, x)
-    monkeypatch.setattr(base, "SLAB", 1 << 30)
+    monkeypatch.setattr(slabs, "SLAB", 1 << 30)
     expected = passes(deepcopy(layer), x, dy)
     for size in (1, 5 * x[0].nbytes):
-        monkeypatch.setattr(base, "SLAB", size)
+        monkeypatch.setattr(slabs, "SLAB", size)
         assert_close(passes(deepcopy(layer), x, dy), expected)
 
 

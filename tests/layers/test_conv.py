@@ -5,6 +5,7 @@ import pytest
 from naive import conv, conv_backward, relative_error
 
 from minigrad import Conv2d
+from minigrad.engine.winograd import Winograd
 
 # (kernel, stride, padding, (H, W))
 SHAPES = [
@@ -41,7 +42,7 @@ def test_equals_the_loops(rng, K, S, padding, size, dtype, tolerance, C, CO):
         assert relative_error(result, expected) < tolerance
 
 
-class Winograd(Conv2d):
+class ByWinograd(Conv2d):
     winograd_channels = 1
 
 
@@ -51,11 +52,11 @@ class Winograd(Conv2d):
     [(1, (5, 7), 2, 3), (1, (6, 4), 3, 2), (0, (4, 7), 1, 1), ((0, 3, 2, 1), (6, 5), 2, 2), ((4, 0, 1, 5), (2, 5), 3, 1)],
 )
 def test_winograd_equals_the_loops(rng, padding, size, C, CO, dtype, tolerance):
-    layer = Winograd(C, CO, 3, 1, padding, std=1.0, bias=0.5, rng=rng).astype(dtype)
+    layer = ByWinograd(C, CO, 3, 1, padding, std=1.0, bias=0.5, rng=rng).astype(dtype)
     x = rng.standard_normal((3, *size, C)).astype(dtype)
     W, b = (p.value.astype(np.float64) for p in layer.parameters())
     y = layer.forward(x)
-    assert layer.kernels is not None
+    assert isinstance(layer.way, Winograd)
     assert relative_error(y, conv(x.astype(np.float64), W, b, 1, padding)) < tolerance
     dy = rng.standard_normal(y.shape).astype(dtype)
     results = [layer.backward(dy), *(p.grad for p in layer.parameters())]
@@ -71,7 +72,7 @@ def test_winograd_rounds_as_im2col_does(rng):
     for channels in (1, 1000):
         layer = type("Either", (Conv2d,), {"winograd_channels": channels})(192, 192, 3, padding=1, rng=np.random.default_rng(1))
         results = [layer.forward(x), layer.backward(dy), layer.dW]
-        assert (layer.kernels is not None) == (channels == 1)
+        assert isinstance(layer.way, Winograd) == (channels == 1)
         layer.astype(np.float64)
         exact = [layer.forward(x.astype(np.float64)), layer.backward(dy.astype(np.float64)), layer.dW]
         errors[channels] = [np.sqrt(np.mean((a - b) ** 2)) / b.std() for a, b in zip(results, exact, strict=True)]
@@ -94,7 +95,7 @@ def test_winograd_rounds_as_im2col_does(rng):
 def test_when_winograd_is_chosen(arguments, size, chosen):
     layer = Conv2d(*arguments)
     layer.forward(np.zeros((1, *size, arguments[0]), np.float32))
-    assert (layer.kernels is not None) == chosen
+    assert isinstance(layer.way, Winograd) == chosen
 
 
 def test_the_kernel_is_not_flipped(rng):
@@ -175,3 +176,9 @@ def test_kernels_are_square_and_sizes_whole():
     for padding in (1.5, "same", (1, 2), (1, 1, 1, 0.5)):
         with pytest.raises(ValueError, match="Conv2d: padding"):
             Conv2d(3, 4, 3, padding=padding)
+
+
+@pytest.mark.parametrize("bias", [True, False, np.False_])
+def test_a_bias_is_a_number_and_no_switch(bias):
+    with pytest.raises(TypeError, match="Conv2d: bias is the number"):
+        Conv2d(3, 4, 3, bias=bias)

@@ -155,3 +155,15 @@ def test_masks_do_not_depend_on_threads():
     np.testing.assert_array_equal(one[:4], mask(dropout(), N=4, units=100_003))
     for n in range(8):
         assert_share(one[n] == one[n + 1], 0.5)
+
+
+@pytest.mark.parametrize("scale_at", ["test", "train"])
+def test_what_is_dropped_is_0_even_if_it_was_infinite(scale_at):
+    layer = Dropout(0.5, scale_at=scale_at, rng=np.random.default_rng(0))
+    scale = 1 if scale_at == "test" else 2
+    y = layer.forward(np.full((4, 50), np.inf))
+    assert set(y.ravel()) == {0, np.inf}
+    x = np.arange(1.0, 201).reshape(4, 50)
+    kept = y > 0
+    dy = np.where(kept, x, np.nan)
+    np.testing.assert_array_equal(layer.backward(dy), np.where(kept, scale * x, 0))

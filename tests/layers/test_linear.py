@@ -51,3 +51,9 @@ def test_images_that_are_not_rows_are_refused(shape):
 def test_sizes_of_zero_are_refused(arguments):
     with pytest.raises(ValueError, match="Linear.*0"):
         Linear(*arguments)
+
+
+@pytest.mark.parametrize("bias", [True, False, np.False_])
+def test_a_bias_is_a_number_and_no_switch(bias):
+    with pytest.raises(TypeError, match="Linear: bias is the number"):
+        Linear(3, 4, bias=bias)

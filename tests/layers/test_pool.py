@@ -65,3 +65,28 @@ def test_a_batch_without_channels_is_refused():
 def test_sizes_of_zero_are_refused(arguments):
     with pytest.raises(ValueError, match="MaxPool2d.*0"):
         MaxPool2d(*arguments)
+
+
+def test_a_nan_wins_its_windows_as_in_torch():
+    """Forward and backward: the first NaN of a window is its maximum, wherever it stands, and gets the gradient."""
+    x = np.zeros((1, 5, 5, 1))
+    x[0, 1, 2, 0], x[0, 3, 3, 0], x[0, 0, 0, 0] = np.nan, np.nan, 7
+    layer = MaxPool2d(3, 2)
+    y = layer.forward(x)
+    np.testing.assert_array_equal(y[0, :, :, 0], [[np.nan, np.nan], [0, np.nan]])
+    dx = layer.backward(np.array([1.0, 2, 3, 4]).reshape(1, 2, 2, 1))
+    assert dx[0, 1, 2, 0] == 3 and dx[0, 3, 3, 0] == 4 and dx[0, 2, 0, 0] == 3 and dx.sum() == 10
+
+
+def test_an_infinite_gradient_reaches_the_winners_alone():
+    x = np.arange(16.0).reshape(1, 4, 4, 1)
+    layer = MaxPool2d(2, 2)
+    layer.forward(x)
+    dx = layer.backward(np.array([np.inf, 1, 2, 3]).reshape(1, 2, 2, 1))
+    np.testing.assert_array_equal(dx.ravel(), [0, 0, 0, 0, 0, np.inf, 0, 1, 0, 0, 0, 0, 0, 2, 0, 3])
+
+
+@pytest.mark.parametrize("arguments", [((3, 3),), (3, (2, 2)), ("3",), (2.0,)])
+def test_sizes_that_are_no_int_are_told(arguments):
+    with pytest.raises(TypeError, match="MaxPool2d: .* must be one int"):
+        MaxPool2d(*arguments)

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 import numpy as np
 import pytest
 
-from minigrad import Conv2d, Dropout, Flatten, Linear, LocalResponseNorm, MaxPool2d, ReLU, Sequential, Tanh
+from minigrad import SGD, Conv2d, Dropout, Flatten, Layer, Linear, LocalResponseNorm, MaxPool2d, Parameter, ReLU, Sequential, Tanh, Towers
+from minigrad.layers.base import ImageLayer
 
 
 def network(rng, conv2_channels=4):
@@ -107,3 +108,68 @@ def test_a_network_in_a_network(rng):
 def test_what_is_no_layer_is_refused():
     with pytest.raises(TypeError, match="Sequential: relu1"):
         Sequential(relu1=ReLU)
+
+
+class Scale(Layer):
+    """A layer of one's own, as the interface promises them: y = w x. `keeps`: whether it always yields the same Parameter."""
+
+    def __init__(self, keeps):
+        self.p, self.keeps = Parameter("w", np.array([2.0, -3.0])), keeps
+
+    def parameters(self):
+        yield self.p if self.keeps else Parameter("w", self.p.value, self.p.grad)
+
+    def forward(self, x):
+        self.x = x
+        return x * self.p.value
+
+    def backward(self, dy):
+        self.p.grad = (dy * self.x).sum(axis=0)
+        return dy * self.p.value
+
+
+@pytest.mark.parametrize("keeps", [True, False])
+@pytest.mark.parametrize("container", [lambda layer: Sequential(own=layer), lambda layer: Towers([[Sequential(own=layer)]])])
+def test_a_layer_of_ones_own_with_parameters(rng, keeps, container):
+    layer = Scale(keeps)
+    net, x, dy = container(layer), rng.standard_normal((4, 2)), rng.standard_normal((4, 2))
+    (p,) = net.parameters()
+    assert p.name in ("own.w", "tower0.own.w") and p.value is layer.p.value and p.grad is None
+    sgd = SGD([p], lr=0.1, weight_decay=0)
+    net.forward(x)
+    net.backward(dy)
+    np.testing.assert_array_equal(p.grad, (dy * x).sum(axis=0))
+    sgd.step()
+    np.testing.assert_allclose(layer.p.value, [2.0, -3.0] - 0.1 * (dy * x).sum(axis=0))
+
+
+def kept(layer):
+    """What an image layer or Linear keeps for backward."""
+    return layer.call if isinstance(layer, ImageLayer) else layer.x
+
+
+def test_containers_forget_what_their_layers_keep(rng):
+    net = Sequential(conv1=Conv2d(3, 2, 3), relu1=ReLU(), flatten=Flatten(), fc2=Linear(8, 2))
+    x = rng.standard_normal((2, 4, 4, 3))
+    net.backward(net.forward(x))
+    net.forget()
+    assert all(kept(net[name]) is None for name in ("conv1", "relu1", "fc2"))
+    assert all(p.grad is None for p in net.parameters())
+
+
+def test_test_mode_lets_go_of_what_backward_needs_but_not_of_gradients(rng):
+    net = Towers([[Sequential(conv1=Conv2d(3, 2, 3), relu1=ReLU(), flatten=Flatten(), fc2=Linear(8, 2))]])
+    net.backward(net.forward(rng.standard_normal((2, 4, 4, 3))))
+    net.eval()
+    assert all(kept(net.stages[0][0][name]) is None for name in ("conv1", "relu1", "fc2"))
+    assert all(p.grad is not None for p in net.parameters())
+
+
+def test_after_a_forward_that_failed_there_is_no_backward(rng, monkeypatch):
+    net = Sequential(conv1=Conv2d(3, 2, 3), relu1=ReLU())
+    y = net.forward(rng.standard_normal((2, 4, 4, 3)))
+    monkeypatch.setattr(ReLU, "forward_slab", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        net.forward(rng.standard_normal((2, 4, 4, 3)))
+    with pytest.raises(RuntimeError, match="backward was called before forward"):
+        net.backward(y)

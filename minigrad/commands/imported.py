@@ -1,0 +1,174 @@
+"""Weights trained elsewhere, read as checkpoints: torchvision's AlexNet (2014) and Caffe's bvlc_alexnet (2013).
+
+Layouts differ: there images are (N, C, H, W), convolutions (out, in, k, k), and the rows of fc6 run over (C, H, W); here over (H, W, C).
+What those networks expect of pixels is moved into their first layer, so that here they see pixels from 0 to 255 minus a mean."""
+
+from pathlib import Path
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import load_file
+
+from minigrad.layers import LocalResponseNorm
+from minigrad.training import Checkpoint, TrainingError, load_checkpoint
+
+LAYERS = ("conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7", "fc8")
+TORCHVISION = ("features.0", "features.3", "features.6", "features.8", "features.10", "classifier.1", "classifier.4", "classifier.6")
+TORCHVISION_MEAN = 255 * np.array([0.485, 0.456, 0.406])  # of R, G, B; pixels there are from 0 to 1
+TORCHVISION_STD = 255 * np.array([0.229, 0.224, 0.225])
+CAFFE_MEAN = np.array([122.67891434, 116.66876762, 104.00698793])  # of R, G, B in ILSVRC-2012; its network sees B, G, R
+
+
+def load(path):
+    """The checkpoint at `path`: one of ours, a file or the folder of a run; torchvision's state dict (.pth, .pt, with PyTorch
+    installed, or .safetensors); or an ONNX file of it or of Caffe's AlexNet (.onnx, with onnx installed).
+
+    A checkpoint from elsewhere knows how many classes there are but not their names: config["classes"] is empty. What the network
+    needs besides its variant is in config["adapted"] (see `adapt`). Raises TrainingError with one sentence."""
+    path = Path(path)
+    if path.suffix in (".pth", ".pt"):
+        return from_torchvision(path, _torch_arrays(path))
+    if path.suffix == ".onnx":
+        return from_onnx(path)
+    if path.suffix == ".safetensors" and path.is_file():
+        try:
+            with safe_open(path, framework="np") as file:
+                names = set(file.keys())
+            if TORCHVISION[0] + ".weight" in names:
+                return from_torchvision(path, load_file(path))
+        except (OSError, SafetensorError):
+            pass  # load_checkpoint says what is wrong
+    return load_checkpoint(path)
+
+
+def _existing(path):
+    if not path.is_file():
+        raise TrainingError(f"There is no file {path}.")
+
+
+def _torch_arrays(path):
+    """{name: float32 array} of a state dict that PyTorch saved."""
+    _existing(path)
+    try:
+        import torch
+    except ImportError:
+        raise TrainingError(
+            f"{path} can be read with PyTorch, which is not installed: pip install torch, or save it as .safetensors."
+        ) from None
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        return {name: tensor.float().numpy() for name, tensor in state.items()}
+    except Exception as error:  # a damaged file fails in many ways
+        raise TrainingError(f"{path} is no state dict of PyTorch: {str(error).splitlines()[0] if str(error) else error!r}.") from None
+
+
+# ---- from torchvision
+
+
+def from_torchvision(path, arrays):
+    """A checkpoint of the variant "owt" from torchvision's state dict {"features.0.weight": array, ...}."""
+    weights = []
+    for name in TORCHVISION:
+        pair = [arrays.get(f"{name}.{kind}") for kind in ("weight", "bias")]
+        if pair[0] is None or pair[1] is None:
+            raise TrainingError(f"{path} is no state dict of torchvision's AlexNet: it lacks {name}.weight or {name}.bias.")
+        weights.append(pair)
+    return _owt(path, weights)
+
+
+def _owt(path, weights):
+    values = _values(path, weights, (64, 192, 384, 256, 256))
+    values["tower0.conv1.W"] /= TORCHVISION_STD[:, None].astype(np.float32)
+    return _checkpoint(path, values, "owt", TORCHVISION_MEAN, {})
+
+
+def _values(path, weights, widths):
+    """{our name: our array} of eight pairs of weight and bias, laid out (out, in, ...)."""
+    values = {}
+    for layer, (W, b), width in zip(LAYERS, weights, (*widths, 4096, 4096, None), strict=True):
+        ndim = 4 if layer.startswith("conv") else 2
+        if W.ndim != ndim or (width is not None and W.shape[0] != width) or b.shape != W.shape[:1]:
+            raise TrainingError(f"{path}: {layer} is {W.shape} with a bias of {b.shape}, but {width} outputs are expected.")
+        if ndim == 4:
+            W = W.transpose(2, 3, 1, 0)
+        elif layer == "fc6":
+            side = round((W.shape[1] / widths[-1]) ** 0.5)
+            W = W.reshape(len(W), widths[-1], side, side).transpose(2, 3, 1, 0).reshape(-1, len(W))
+        else:
+            W = W.T
+        values[f"tower0.{layer}.W"] = np.array(W, np.float32, order="C")
+        values[f"tower0.{layer}.b"] = np.array(b, np.float32)
+    return values
+
+
+def _checkpoint(path, values, variant, mean, adapted):
+    classes = len(values["tower0.fc8.b"])
+    # "caffe" for where its dropout scales: in training, as in all that can be imported.
+    config = {"variant": variant, "init": "caffe", "seed": 0, "num_classes": classes, "classes": [], "adapted": adapted}
+    image = np.broadcast_to(mean.astype(np.float32), (256, 256, 3)).copy()
+    return Checkpoint(values, {}, image, {"config": {**config, "imported": path.name}})
+
+
+def adapt(net, adapted):
+    """Make `net` as the checkpoint it gets its weights from: another crop, padding of conv1, constants of normalisation."""
+    for _, _, name, layer in net.layers():
+        if name == "conv1" and "conv1_padding" in adapted:
+            layer.padding = tuple(adapted["conv1_padding"])
+        if isinstance(layer, LocalResponseNorm) and "lrn" in adapted:
+            layer.size, layer.alpha, layer.beta, layer.k = adapted["lrn"]
+    if "image_size" in adapted:
+        net.image_size = net.smallest = adapted["image_size"]
+
+
+# ---- from ONNX
+
+
+def from_onnx(path):
+    """A checkpoint of an ONNX file: torchvision's network (no normalisation) or Caffe's bvlc_alexnet (two of them, and groups).
+
+    Caffe's groups are weights of 0 in our one tower, which makes the same network; its normalisation runs over all channels."""
+    _existing(path)
+    try:
+        import onnx
+        from onnx import numpy_helper
+    except ImportError:
+        raise TrainingError(f"{path} can be read with the package onnx, which is not installed: pip install onnx.") from None
+    try:
+        graph = onnx.load(path).graph
+    except Exception as error:
+        raise TrainingError(f"{path} is no ONNX file: {error}.") from None
+    arrays = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    attributes = [{a.name: onnx.helper.get_attribute_value(a) for a in node.attribute} for node in graph.node]
+    convs = [(node, a) for node, a in zip(graph.node, attributes, strict=True) if node.op_type == "Conv"]
+    gemms = [(node, a) for node, a in zip(graph.node, attributes, strict=True) if node.op_type == "Gemm"]
+    norms = [a for node, a in zip(graph.node, attributes, strict=True) if node.op_type == "LRN"]
+    if (len(convs), len(gemms)) != (5, 3) or any(len(node.input) != 3 or node.input[1] not in arrays for node, _ in convs + gemms):
+        raise TrainingError(f"{path} holds {len(convs)} Conv and {len(gemms)} Gemm with weights and biases, but AlexNet has 5 and 3.")
+    weights = []
+    for node, a in convs + gemms:
+        W, b = arrays[node.input[1]], arrays[node.input[2]].reshape(-1)
+        if node.op_type == "Conv":
+            W = _dense(W, a.get("group", 1))
+        weights.append((W if node.op_type == "Conv" or a.get("transB", 0) else W.T, b))
+    if not norms:
+        return _owt(path, weights)
+    values = _values(path, weights, (96, 256, 384, 384, 256))
+    values["tower0.conv1.W"] = np.ascontiguousarray(values["tower0.conv1.W"][:, :, ::-1])  # B, G, R
+    norm, pads = norms[0], convs[0][1].get("pads", [0, 0, 0, 0])
+    adapted = {
+        "image_size": 227,
+        "conv1_padding": [pads[0], pads[2], pads[1], pads[3]],  # ONNX: top, left, bottom, right
+        # ONNX divides alpha by the size.
+        "lrn": [norm["size"], norm.get("alpha", 1e-4) / norm["size"], norm.get("beta", 0.75), norm.get("bias", 1.0)],
+    }
+    return _checkpoint(path, values, "one-tower", CAFFE_MEAN, adapted)
+
+
+def _dense(W, groups):
+    """A convolution of several groups as one of all channels, with weights of 0 between the groups. W (out, in / groups, k, k)."""
+    outputs, inputs, *window = W.shape
+    whole = np.zeros((outputs, inputs * groups, *window), W.dtype)
+    for g in range(groups):
+        rows, columns = (slice(g * n // groups, (g + 1) * n // groups) for n in (outputs, inputs * groups))
+        whole[rows, columns] = W[rows]
+    return whole

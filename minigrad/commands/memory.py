@@ -1,0 +1,67 @@
+"""The memory of GPUs: how much a batch needs, forecast from the walk over the network's layers, and which batch would fit."""
+
+from bisect import bisect_left
+from contextlib import contextmanager
+from itertools import groupby
+
+import numpy as np
+
+from minigrad.commands.errors import UsageError
+
+
+def size(shape):
+    """Bytes of a float32 array."""
+    return 4 * int(np.prod(shape, dtype=np.int64))
+
+
+def gpu_memory(net, batch_size, training=True):
+    """About how many bytes a step takes on each of the network's GPUs, {number of the GPU: bytes}.
+
+    Counted are the parameters with their gradients and velocities; what the layers keep of a batch for backward; at the worst layer its
+    two gradients and, of a convolution, the patches; and the images of three batches, one in use and two on their way."""
+    images = size((batch_size, net.image_size, net.image_size, 3))
+    needs = {device: images * (3 if device is net.device else 1) for device in net.towers.devices}
+    worst, seen = dict.fromkeys(needs, 0), set()
+    for (stage, tower), steps in groupby(net.walk(batch_size), key=lambda step: (step.stage, step.tower)):
+        device, kept = net.towers.device_of(tower), {}  # kept: bytes by the number of the array, since y of one layer is x of the next
+        for i, step in enumerate(steps):
+            keeps, x, y = step.layer.keeps(), size(step.x_shape), size(step.y_shape)
+            if keeps == "x":
+                kept[i] = x
+            elif keeps == "y":
+                kept[i + 1] = y
+            elif keeps == "winners":
+                needs[device] += y // 4
+            needs[device] += sum(size(p.value.shape) for p in step.layer.parameters()) * (3 if training else 1)
+            unfolded = min(device.workspace, 4 * step.layer.unfolded(step.x_shape)) if device.is_gpu else 0
+            worst[device] = max(worst[device], x + y + unfolded)
+        if stage == 0 or (stage, device) in seen:
+            kept.pop(0, None)  # the images; or what another tower on this device keeps as well
+        needs[device] += sum(kept.values())
+        seen.add((stage, device))
+    gpus = [device for device in needs if device.is_gpu]
+    return {gpu.index: sum(needs[d] + worst[d] for d in gpus if d.index == gpu.index) for gpu in gpus}
+
+
+@contextmanager
+def enough_memory(net, batch_size, training=True):
+    """Turns a MemoryError of a GPU into a UsageError that says how much the batch needs, and which batch would fit."""
+    try:
+        yield
+    except MemoryError:
+        gpus = {device.index: device for device in net.towers.devices if device.is_gpu}
+        if not gpus:
+            raise
+
+        def fits(batch_size):
+            return all(1.1 * need <= gpus[index].memory for index, need in gpu_memory(net, batch_size, training).items())
+
+        needs = ", ".join(
+            f"{need / 1e9:.2f} GB on GPU {index}, which has {gpus[index].memory / 1e9:.2f} GB to give"
+            for index, need in gpu_memory(net, batch_size, training).items()
+        )
+        largest = bisect_left(range(1, batch_size), True, key=lambda n: not fits(n))
+        if fits(batch_size):  # by the numbers, but not in the pieces that the memory has come to
+            largest = batch_size // 2
+        advice = f"--batch-size {largest} should fit" if largest else "not even --batch-size 1 fits"
+        raise UsageError(f"A batch of {batch_size} images needs about {needs}: {advice}.") from None

@@ -1,0 +1,72 @@
+"""A network on the command line: the class that is handed in, and its objects, made from options or from a checkpoint."""
+
+import inspect
+import os
+from pathlib import Path
+
+import minigrad
+from minigrad import plain, training
+from minigrad.commands import imported
+from minigrad.commands.errors import UsageError
+
+
+def program(Network):
+    """The name of the program that has the class `Network`, such as "lenet.py"."""
+    try:
+        return Path(inspect.getfile(Network)).name
+    except (OSError, TypeError):  # a class made in a notebook
+        return f"{Network.__name__.lower()}.py"
+
+
+def default_variant(Network, side=None):
+    """The name of the variant for images whose shorter side has so many pixels: of those they are large enough for, the one for the
+    largest images. Where the side is not known, or too small for all: the variant for the smallest images."""
+
+    def size(name):
+        return Network.variants[name].image_size
+
+    fitting = [name for name in Network.variants if side is not None and size(name) <= side]
+    return max(fitting, key=size) if fitting else min(Network.variants, key=size)
+
+
+def layers_of(config):
+    """The module that a run takes its layers, loss and optimiser from."""
+    return plain if config.get("plain") else minigrad
+
+
+def make_network(Network, config, num_classes):
+    """The network that a run's config, or options with the same names, asks for. Raises UsageError for what does not exist."""
+    if config.get("fp32"):
+        os.environ["CUPY_TF32"] = "0"  # CuPy's own switch, which it reads at its first product
+    device = config.get("device") or "cpu"
+    if config.get("plain") and device != "cpu":
+        raise UsageError(f"--plain computes with NumPy alone, on one CPU: leave out --device {device}.")
+    try:
+        net = Network(config.get("variant"), device, num_classes, config.get("init"), config.get("seed") or 0, layers_of(config))
+        imported.adapt(net, config.get("adapted", {}))
+        return net
+    except ValueError as error:
+        raise UsageError(f"{str(error)[:1].upper()}{str(error)[1:]}.") from None
+
+
+def known_config(path, checkpoint):
+    """The config of a checkpoint. Raises UsageError if it does not say which network it is of."""
+    config = checkpoint.metadata.get("config")
+    missing = [key for key in ("variant", "init", "seed", "num_classes", "classes") if not isinstance(config, dict) or key not in config]
+    if missing:
+        raise UsageError(f"{path} is no checkpoint of a network of ours: its config does not say {', '.join(missing)}.")
+    return config
+
+
+def load_network(Network, path, device=None, fp32=False):
+    """The network of a checkpoint, of the fast layers and in test mode, and the checkpoint."""
+    checkpoint = imported.load(path)
+    config = known_config(path, checkpoint)
+    net = make_network(Network, {**config, "device": device, "fp32": fp32, "plain": False}, config["num_classes"])
+    training.restore(checkpoint, net)
+    return net.eval(), checkpoint
+
+
+def last_with_weights(names):
+    """The layer of the last of these parameters: "fc8" of "tower1.fc8.b". It is the one that knows the classes."""
+    return names[-1].split(".")[1]

@@ -1,0 +1,135 @@
+"""train: a new run, one that goes on, or one that starts from the weights of another."""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from minigrad import data, training
+from minigrad.commands import datasets, imported, runs
+from minigrad.commands.errors import UsageError
+from minigrad.commands.memory import enough_memory
+from minigrad.commands.networks import known_config, last_with_weights, layers_of, make_network, program
+
+
+def command(Network, arguments):
+    if arguments.resume:
+        if arguments.checkpoint:
+            raise UsageError("--resume goes on with a run, --checkpoint starts a new one from its weights: give one of them.")
+        checkpoint, start = training.load_checkpoint(arguments.resume), None
+        config = runs.resumed_config(arguments, checkpoint)
+    else:
+        checkpoint, start = None, imported.load(arguments.checkpoint) if arguments.checkpoint else None
+        if start is not None:
+            known_config(arguments.checkpoint, start)
+        config = runs.new_config(Network, arguments, start)
+    if config["momentum"] >= 1:
+        raise UsageError(f"--momentum must be below 1, not {config['momentum']}.")
+    own, new = folders(arguments)
+
+    make_network(Network, config, config.get("num_classes", 2))  # what cannot be made is said before any data is read
+    dataset = datasets.load_data(Network, config, config["skip_bad"])
+    if checkpoint is not None:
+        datasets.same_classes(config, dataset)
+    size = datasets.image_size(Network, config, dataset)
+    output = new.make(f"{config['variant']}-{dataset.name}") if own is None else own
+    config["classes"], config["num_classes"] = list(dataset.classes), len(dataset.classes)
+    net = make_network(Network, config, len(dataset.classes))
+    if start is not None:
+        start_from(start, net, config)
+    config["device"] = ",".join(device.name for device in net.towers.devices)
+    config["arithmetic"] = "; ".join(dict.fromkeys(device.arithmetic for device in net.towers.devices))
+    mean = mean_image(checkpoint, start, dataset, size)
+    loaders = make_loaders(net, dataset, config, mean, size, arguments.workers)
+    print(
+        f"{config['variant']} on {dataset.name}: {len(dataset.train_labels):,} images to train, {len(dataset.val_labels):,} to validate, "
+        f"{len(dataset.classes)} classes; {net.num_parameters():,} parameters on {config['device']}; "
+        f"at most {loaders[0].memory / 1e6:,.0f} MB of batches ahead; into {output}",
+        file=sys.stderr,
+    )
+    return train(net, loaders, config, output, mean, checkpoint, f"python {program(Network)} --resume {output}")
+
+
+def folders(arguments):
+    """The folder of the run that goes on, or None; and where a new one is to be made, or None."""
+    if arguments.resume:
+        folder = Path(arguments.resume)
+        folder = folder if folder.is_dir() else folder.parent
+        if not arguments.output or Path(arguments.output).resolve() == folder.resolve():
+            return folder, None
+    return None, runs.Folder(arguments.output)
+
+
+def start_from(start, net, config):
+    """Give `net` the weights of a checkpoint; the last layer keeps its own unless the classes are the same (paper, Table 2's asterisk)."""
+    values, known = start.values, start.metadata["config"]
+    if known["num_classes"] != config["num_classes"] or known["classes"] not in ([], config["classes"]):
+        last = f".{last_with_weights([p.name for p in net.parameters()])}."
+        values = {name: value for name, value in values.items() if last not in name}
+        values |= {p.name: training.to_host(p.value) for p in net.parameters() if last in p.name}
+    training.restore(replace(start, values=values), net)
+
+
+def mean_image(checkpoint, start, dataset, size):
+    """The mean image of a run: its own if it goes on, that of the weights it starts from if it is large enough, or the data's."""
+    if checkpoint is not None:
+        return checkpoint.mean
+    if start is not None and min(start.mean.shape[:2]) >= size:
+        return start.mean
+    return data.mean_image(dataset.train_images) if dataset.mean is None else dataset.mean
+
+
+def make_loaders(net, dataset, config, mean, size, workers):
+    """The loaders of the training and of the validation images."""
+    common = {"mean": mean, "size": size, "seed": config["seed"], "workers": workers, "scale": net.input_scale, "device": net.device}
+    colours = noise(config, dataset)
+    return (
+        data.Loader(
+            dataset.train_images,
+            dataset.train_labels,
+            config["batch_size"],
+            shuffle=True,
+            augment=config["augment"],
+            noise=colours,
+            **common,
+        ),
+        data.Loader(dataset.val_images, dataset.val_labels, config["batch_size"], **common),
+    )
+
+
+def noise(config, dataset):
+    """The colour noise of a run, a matrix (3, 3), or None. The components that it is made of are kept in `config`."""
+    if not config.get("colour_noise"):
+        return None
+    if "colours" not in config:
+        std, directions = data.colours(dataset.train_images) if dataset.colours is None else dataset.colours
+        config["colours"] = {"std": std.tolist(), "directions": directions.tolist()}
+    return data.noise_matrix([np.array(config["colours"][key]) for key in ("std", "directions")], config["colour_noise"])
+
+
+def train(net, loaders, config, output, mean, checkpoint, go_on):
+    """Train to the end and return the exit code. go_on: the command that goes on with the run once it was stopped."""
+    layers = layers_of(config)
+    optimizer = layers.SGD(net.parameters(), config["lr"], config["momentum"], config["weight_decay"])
+    try:
+        with enough_memory(net, config["batch_size"]):
+            training.train(
+                net,
+                layers.SoftmaxCrossEntropy().to(net.device),
+                optimizer,
+                runs.plan(config["schedule"], config["lr"], config["epochs"]),
+                *loaders,
+                epochs=config["epochs"],
+                output=output,
+                config=config,
+                checkpoint=checkpoint and runs.replanned(checkpoint, config),
+                mean=mean,
+            )
+    except training.Interrupted as stop:
+        print(f"{stop}\nTo go on: {go_on}", file=sys.stderr)
+        return 130
+    except data.DataError as error:  # an image that only decoding shows to be broken
+        raise UsageError(f"{error} The run was saved; when the file is mended, go on: {go_on}") from None
+    print(f"The run is in {output}: curves.png, filters.png, history.csv, checkpoint.safetensors", file=sys.stderr)
+    return 0

@@ -1,0 +1,12 @@
+"""The judge: from a solution to a verdict, the same for all ways in (the command line, `check` in a notebook, pytest, the grader).
+
+loading.py      finds a solution: a class or function from a file, a folder, a module
+runner.py       tries it with cases: a `Result`, with a report of the gradient checker's kind for each case
+inputs.py       the inputs and layers of a case
+outputs.py      which values a case compares; properties.py: those of cases of the kind "property"
+comparison.py   how two values are compared, and the sentence for a wrong one
+capture.py      what a solution prints is collected, its warnings become notes
+errors.py       an exception as a sentence
+verdict.py      a result as plain data that can go from process to process
+request.py      from a request (plain data) to a verdict; guard.py: what a graded solution may not use
+process.py      the same in a process of its own; child.py is the script that runs there"""

@@ -1,0 +1,8 @@
+"""A release: from a homework to what students get and what the teacher keeps.
+
+build.py        the folders student/ and instructor/, and the order of it all
+notebooks.py    the notebook of a homework, and its cells
+proof.py        the proof that students get no solution, no marker, no hidden case
+nbgrader.py     the homework for nbgrader; likewise otter.py, gradescope.py, autolab.py
+archive.py      what Gradescope and Autolab need to grade: this project's files and the homework
+files.py        writing texts and worksheets; hidden cases as plain data"""

@@ -1,0 +1,76 @@
+"""Worksheets: the Python files of a group of exercises. Students get them blank, teachers solved, nbgrader and otter with markers."""
+
+import ast
+import inspect
+
+from minigrad.coursework.blanks import BEGIN, END, blank
+from minigrad.coursework.source import helpers, module_of, names_in, private, text_of
+
+
+def parts_of(exercises):
+    """Each source of the exercises once, in order: a list of (source, {function to write: id of its exercise})."""
+    parts = {}
+    for exercise in exercises:
+        parts.setdefault(exercise.source, {}).update({name: exercise.id for name in exercise.write})
+    return list(parts.items())
+
+
+def heading(exercises, impl="student"):
+    """The docstring of a file of blanks. impl: what --impl must name to check it."""
+    lines = [f"{exercises[0].group}: write what is blank.", ""]
+    lines += [f"{e.id:22} {e.title} ({e.minutes} minutes; {e.reading})".replace("\\", "") for e in exercises]
+    option = "" if impl == "student" else f" --impl {impl}"
+    lines += ["", f"Check it with   python -m minigrad.coursework check {exercises[0].group}{option}"]
+    return "\n".join(lines)
+
+
+def worksheet(title, parts, form="blank"):
+    """The text of a Python file. title: its docstring. parts: as `parts_of` gives them. form: "blank", "markers" or "solution"."""
+    sources = [source for source, _ in parts]
+    bodies = [definitions(source, functions, form) for source, functions in parts]
+    return f'"""{title}"""\n\n' + "\n".join(import_lines(sources)) + "\n\n\n" + "\n\n".join(bodies)
+
+
+def import_lines(sources):
+    """The imports that a file with these sources needs, as lines: NumPy, and those of their modules whose names they use.
+
+    What comes from this project is imported from minigrad, or else from minigrad.coursework, which offers it."""
+    own = {source.__name__ for source in sources}
+    lines, from_coursework, from_minigrad = {"import numpy as np"}, set(), set()
+    for source in sources:
+        module, parts = module_of(source), [source, *(h for h in helpers(source) if private(h.__name__))]
+        used = set().union(*(names_in(text_of(part)) for part in parts)) - own
+        from_coursework |= {helper.__name__ for helper in helpers(source) if not private(helper.__name__)} - own
+        for node in ast.parse(inspect.getsource(module)).body:
+            if not isinstance(node, (ast.Import, ast.ImportFrom)):
+                continue
+            aliases = [alias for alias in node.names if (alias.asname or alias.name) in used]
+            if isinstance(node, ast.Import):
+                lines |= {ast.unparse(ast.Import([alias])) for alias in aliases}
+            elif node.module == "minigrad":
+                from_minigrad |= {alias.name for alias in aliases}
+            elif node.module.startswith("minigrad."):
+                from_coursework |= {alias.name for alias in aliases}
+            elif aliases:
+                lines.add(f"from {node.module} import {', '.join(alias.name for alias in aliases)}")
+    ours = [f"from minigrad import {', '.join(sorted(from_minigrad))}"] if from_minigrad else []
+    ours += [f"from minigrad.coursework import {', '.join(sorted(from_coursework))}"] if from_coursework else []
+    theirs = sorted(lines, key=lambda line: (line.startswith("from"), line))
+    return [*theirs, *([""] if theirs and ours else []), *ours]
+
+
+def definitions(source, functions, form="blank"):
+    """The text of one source in a file. functions: as in `blank`. form: "blank", "markers" or "solution".
+
+    Private helpers of its module come along: all of them with a solution, with a blank only those that the given part uses."""
+    own = [helper for helper in helpers(source) if private(helper.__name__)]
+    if form == "solution":
+        return "\n\n".join(text_of(part) for part in [*own, source])
+    given, waiting = set(), names_in(blank(source, functions))
+    while more := {helper.__name__ for helper in own} & waiting - given:
+        given |= more
+        waiting = set().union(*(names_in(text_of(helper)) for helper in own if helper.__name__ in more))
+    texts = [text_of(helper) for helper in own if helper.__name__ in given]
+    if form == "markers":
+        texts += [f"{BEGIN}\n{text_of(helper)}{END}\n" for helper in own if helper.__name__ not in given]
+    return "\n\n".join([*texts, blank(source, functions, markers=form == "markers")])

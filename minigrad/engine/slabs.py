@@ -1,0 +1,86 @@
+"""Slabs: a batch cut into pieces that go through several layers in a row while they are still in the processor's cache.
+
+A task is what one thread is handed at a time, and consists of one slab or more. Tasks depend on the batch alone, not on the number of
+threads, and gradients are added up in the order of the images: so the sums are the same on every machine."""
+
+import threading
+
+import numpy as np
+
+TASKS = 16  # of a batch, at most
+SLAB = 1 << 21  # bytes of the largest array between layers: it stays in cache, and is worth handing to a thread
+
+
+def split(start, stop, n):
+    """n slices of nearly equal length from start to stop."""
+    edges = [start + (stop - start) * i // n for i in range(n + 1)]
+    return [slice(a, b) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+
+
+def plan(N, bytes_per_image):
+    """The tasks of a batch of N images: a list of lists of slices, each slice a slab.
+
+    The number of tasks is a power of two, so that two, four or eight threads get equal shares. A task is at least a slab, since handing it
+    over has its price; but from two images on there are always two."""
+    per_slab = max(1, SLAB // max(1, bytes_per_image))
+    tasks = TASKS
+    while tasks > 2 and N * bytes_per_image < tasks * SLAB:
+        tasks //= 2
+    parts = split(0, N, min(tasks, N))
+    return [split(part.start, part.stop, -(-(part.stop - part.start) // per_slab)) for part in parts]
+
+
+def forward(layers, calls, x):
+    """y of the layers in a row. Each of `calls` gets `tasks` and `kept`: what its layer's backward needs, for each slab of each task."""
+    device = layers[0].device
+    largest = max(int(np.prod(shape[1:], dtype=np.int64)) for call in calls for shape in (call.x_shape, call.y_shape))
+    tasks = plan(len(x), largest * x.dtype.itemsize)
+    for call in calls:
+        call.tasks, call.kept = tasks, [[None] * len(slabs) for slabs in tasks]
+    y = device.empty(calls[-1].y_shape, x.dtype)
+
+    def work(t):
+        for s, images in enumerate(tasks[t]):
+            h = x[images]
+            for layer, call in zip(layers, calls, strict=True):
+                h, call.kept[t][s] = layer.forward_slab(h, images.start)
+            y[images] = h
+
+    device.run(work, range(len(tasks)))
+    return y
+
+
+def backward(layers, calls, dy):
+    """dx of the layers in a row, or None if the first needs none, and for each layer the tuple of its gradients, summed over the batch."""
+    first, tasks = layers[0], calls[0].tasks
+    dx = first.device.empty(calls[0].x_shape, dy.dtype) if first.input_gradient else None
+    totals, waiting, turn, lock = [None] * len(layers), {}, 0, threading.Lock()
+
+    def work(t):
+        nonlocal turn
+        sums = [None] * len(layers)
+        for s, images in enumerate(tasks[t]):
+            d = dy[images]
+            for i in reversed(range(len(layers))):
+                d, gradients = layers[i].backward_slab(d, calls[i].kept[t][s])
+                add(sums, i, gradients)
+            if dx is not None:
+                dx[images] = d
+        with lock:  # a thread that finds the next tasks' sums complete adds them: in the order of the images, and few sums wait
+            waiting[t] = sums
+            while turn in waiting:
+                for i, gradients in enumerate(waiting.pop(turn)):
+                    add(totals, i, gradients)
+                turn += 1
+
+    first.device.run(work, range(len(tasks)))
+    return dx, totals
+
+
+def add(sums, i, gradients):
+    """sums[i] += gradients, array by array; the first are taken as they are."""
+    if sums[i] is None:
+        sums[i] = gradients
+        return
+    for total, gradient in zip(sums[i], gradients, strict=True):
+        total += gradient

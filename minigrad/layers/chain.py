@@ -1,0 +1,87 @@
+"""Several image layers in a row, run together: a single layer is a row of one.
+
+What goes in is checked for all of them first, so that a shape that does not fit costs nothing. Then a CPU takes slabs of images through the
+whole row (engine/slabs.py), and a GPU the whole batch layer by layer."""
+
+import numpy as np
+
+from minigrad.engine import slabs
+
+
+class Call:
+    """What a layer keeps of one forward: the shapes and dtype, and for its backward what it returned as `kept`, for each slab or for the
+    whole batch."""
+
+    def __init__(self, x_shape, y_shape, dtype):
+        self.x_shape, self.y_shape, self.dtype = x_shape, y_shape, dtype
+        self.tasks, self.kept = (), None
+
+
+def forward(layers, x, named=lambda layer, error: error):
+    """y of the layers in a row. named(layer, error) may say in the error's text where it happened."""
+    first = layers[0]
+    with first.device:
+        x, shapes = checked(layers, x, named)
+        calls = [Call(*pair, x.dtype) for pair in zip(shapes[:-1], shapes[1:], strict=True)]
+        for layer in layers:
+            layer.release()  # frees the last call's memory before this one asks for some
+        for layer, call in zip(layers, calls, strict=True):
+            layer.begin(call.x_shape, call.y_shape, call.dtype)
+        y = (forward_whole if first.device.is_gpu else slabs.forward)(layers, calls, x)
+        for layer, call in zip(layers, calls, strict=True):
+            layer.call = call  # not before: after a forward that failed there is nothing to go back through
+        return y
+
+
+def checked(layers, x, named):
+    """x as an array of the layers' device, and the shapes of x and of the output of every layer."""
+    first, shapes = layers[0], []
+    for layer in layers:
+        try:
+            if layer is first:
+                x = layer.check(x)
+                shapes.append(x.shape)
+            shapes.append(layer.output_shape(shapes[-1]))
+        except (TypeError, ValueError) as error:
+            raise named(layer, error) from None
+    return x, shapes
+
+
+def forward_whole(layers, calls, x):
+    """y, layer by layer on a GPU."""
+    y = x
+    for layer, call in zip(layers, calls, strict=True):
+        y, call.kept = layer.forward_cuda(y)
+    return y.copy() if y is calls[-1].kept else y  # what comes back belongs to the caller
+
+
+def backward(layers, dy):
+    """dx of the layers in a row, after their forward; their gradients are summed in the order of the images."""
+    last, first = layers[-1], layers[0]
+    for layer in reversed(layers):
+        layer.check_forward(layer.call)
+    with first.device:
+        dy = last.check_dy(dy, last.call.y_shape, last.call.dtype)
+        for layer in layers:
+            for name in layer.names:
+                setattr(layer, "d" + name, None)  # frees the last gradients' memory before these ask for some
+        return (backward_whole if first.device.is_gpu else backward_slabs)(layers, dy)
+
+
+def backward_whole(layers, dy):
+    """dx, layer by layer on a GPU."""
+    for layer in reversed(layers):
+        dy, gradients = layer.backward_cuda(dy, layer.call.kept)
+        for name, gradient in zip(layer.names, gradients, strict=True):
+            setattr(layer, "d" + name, gradient.astype(getattr(layer, name).dtype, copy=False))
+    return dy
+
+
+def backward_slabs(layers, dy):
+    """dx, slab by slab on a CPU."""
+    dx, sums = slabs.backward(layers, [layer.call for layer in layers], dy)
+    for layer, total in zip(layers, sums, strict=True):
+        for name, gradient in zip(layer.names, layer.gradients(total), strict=True):
+            value = getattr(layer, name)
+            setattr(layer, "d" + name, np.ascontiguousarray(gradient.reshape(value.shape), value.dtype))
+    return dx

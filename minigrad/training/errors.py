@@ -1,0 +1,18 @@
+"""What can end a run before its time: an error that the user can put right, or a signal."""
+
+
+class TrainingError(Exception):
+    """What went wrong and what would have been right, in one sentence."""
+
+
+class Interrupted(Exception):
+    """The run was stopped by Ctrl-C or SIGTERM; `path` is the checkpoint to resume it from."""
+
+    def __init__(self, path):
+        super().__init__(f"Stopped; the run was saved in {path}.")
+        self.path = path
+
+
+def reason(error):
+    """Why the system or a library refused, without the name of the file."""
+    return getattr(error, "strerror", None) or str(error)

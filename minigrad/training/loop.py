@@ -1,0 +1,217 @@
+"""The loop over epochs: train, validate, record; and stop or fail without losing a step.
+
+All that decides the next step is in the checkpoint, so a run that was stopped and resumed equals one that never was."""
+
+import math
+import sys
+import time
+from contextlib import closing
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, TextIO
+
+import numpy as np
+
+from minigrad.training.arrays import to_host
+from minigrad.training.checkpoint import CHECKPOINT, Checkpoint, restore, save_checkpoint, velocities_of
+from minigrad.training.diagnostics import diagnosed
+from minigrad.training.errors import Interrupted, TrainingError
+from minigrad.training.history import draw, row_of, write_config, write_history
+from minigrad.training.metrics import Tally, evaluate
+from minigrad.training.progress import progress_bar, sentence
+from minigrad.training.signals import Signals, Stopped
+from minigrad.training.step import train_on_batch
+
+POSITION = {"epoch", "batch", "batches", "tally", "history", "step", "schedule"}  # what a checkpoint must hold of a run to resume it
+
+
+def train(
+    net,
+    loss,
+    optimizer,
+    schedule,
+    train_loader,
+    val_loader,
+    *,
+    epochs,
+    output,
+    config,
+    checkpoint=None,
+    mean=None,
+    checkpoint_every=300,
+    out=None,
+):
+    """Train `net` up to epoch number `epochs` and return the history: a list of dicts with COLUMNS as keys.
+
+    net, loss     forward, backward, and for net parameters, train, eval and step
+    optimizer     parameters, velocities, lr, step()
+    schedule      lr, epoch_ended(validation top-1 error), finished, state(), restore(state)
+    loaders       len() and batches(epoch, start=0), a generator of (images, labels)
+    output        folder for checkpoint.safetensors, history.csv, config.json, curves.png and filters.png
+    config        a dict of JSON types, kept in config.json and in the checkpoint; warnings name config["init"]
+    checkpoint    a Checkpoint to resume, bit for bit as if the run had never stopped
+    mean          the mean image, kept in the checkpoint
+    checkpoint_every   seconds between checkpoints within an epoch
+    out           where progress goes, standard error if None: a bar on a terminal, and one line an epoch
+
+    Raises TrainingError if the loss is not finite (before the weights are touched) or a file cannot be written; what a loader raises,
+    once all steps before are saved; and Interrupted after Ctrl-C or SIGTERM, once the current step is done and saved. A second Ctrl-C
+    interrupts at once."""
+    out = sys.stderr if out is None else out
+    run = Run(net, loss, optimizer, schedule, train_loader, val_loader, epochs, Path(output), config, mean, checkpoint_every, out)
+    run.begin(checkpoint)
+    with Signals() as signals:
+        try:
+            while run.epoch < epochs and not schedule.finished:
+                run.train_epoch(signals)
+                run.end_epoch(*run.validate(signals))
+        except Stopped:
+            run.save()
+            raise Interrupted(run.path) from None
+    return run.rows
+
+
+@dataclass
+class Run:
+    """What `train` was given, and how far the run has come: `batch` batches of epoch number `epoch` (from 0) are done."""
+
+    net: Any
+    loss: Any
+    optimizer: Any
+    schedule: Any
+    train_loader: Any
+    val_loader: Any
+    epochs: int
+    output: Path
+    config: dict
+    mean: np.ndarray | None
+    checkpoint_every: float
+    out: TextIO
+    epoch: int = 0
+    batch: int = 0
+    tally: Tally = field(default_factory=Tally)  # of these batches
+    rows: list = field(default_factory=list)  # of the epochs that have ended
+    fresh: bool = True  # starting weights, which are worth a diagnosis
+
+    @property
+    def path(self):
+        return self.output / CHECKPOINT
+
+    @property
+    def name(self):
+        return f"epoch {self.epoch + 1}/{self.epochs}"
+
+    def begin(self, checkpoint):
+        """Go to where the checkpoint stands, if there is one; write the files of the run; say so if nothing is left to do."""
+        if len(self.train_loader) == 0:
+            raise TrainingError("The training set has no batch: it needs at least one.")
+        if checkpoint is not None:
+            self.resume(checkpoint)
+        write_config(self.output, self.config)
+        write_history(self.output, self.rows)
+        if self.epoch >= self.epochs:
+            print(f"All {self.epoch} epochs are done: --epochs must be larger than {self.epoch} to go on.", file=self.out)
+        elif self.schedule.finished:
+            print(f"The learning rate fell for the last time before epoch {self.epoch}: nothing is left.", file=self.out)
+
+    def resume(self, checkpoint):
+        """Set net, optimizer, schedule and position as they were. Raises TrainingError for a checkpoint that does not fit."""
+        restore(checkpoint, self.net, self.optimizer)
+        state, batches = checkpoint.metadata, len(self.train_loader)
+        if not POSITION <= state.keys():
+            raise TrainingError("The checkpoint holds weights but no position in a run: it cannot be resumed.")
+        if state["batch"] > 0 and state["batches"] != batches:
+            raise TrainingError(
+                f"The checkpoint stands at batch {state['batch']} of {state['batches']}, but an epoch has {batches} "
+                "batches now: resume with the data and the batch size it was made with."
+            )
+        self.net.step = state["step"]
+        self.schedule.restore(state["schedule"])
+        self.epoch, self.batch, self.tally, self.rows = state["epoch"], state["batch"], Tally(**state["tally"]), list(state["history"])
+        self.mean = checkpoint.mean if self.mean is None else self.mean
+        self.fresh = False
+
+    def save(self):
+        """Write the checkpoint of the run as it stands."""
+        metadata = {
+            "config": self.config,
+            "epoch": self.epoch,
+            "batch": self.batch,
+            "batches": len(self.train_loader),
+            "tally": asdict(self.tally),
+            "history": self.rows,
+            "step": self.net.step,
+            "schedule": self.schedule.state(),
+        }
+        values = {parameter.name: parameter.value for parameter in self.net.parameters()}
+        save_checkpoint(self.path, Checkpoint(values, velocities_of(self.optimizer), self.mean, metadata))
+
+    def train_epoch(self, signals):
+        """Train on what is left of the epoch."""
+        self.optimizer.lr = self.schedule.lr
+        if self.batch >= len(self.train_loader):
+            return
+        loaded = self.train_loader.batches(self.epoch, start=self.batch)
+        with closing(loaded), progress_bar(self.name, len(self.train_loader), self.batch, self.out) as bar:
+            batches = signals.watch(self.or_save(loaded))
+            if self.fresh:
+                batches = diagnosed(batches, self.net, self.config.get("init"), self.out)
+            self.train_on(batches, bar)
+        self.fresh = False
+
+    def train_on(self, batches, bar):
+        """Train on `batches`, keeping the position up to date after every step."""
+        self.net.train()
+        started = time.perf_counter() - self.tally.seconds
+        saved = time.monotonic()
+        for x, labels in batches:
+            value, logits = train_on_batch(self.net, self.loss, self.optimizer, x, labels, self.inspect)
+            self.tally.add(value, logits, labels)  # while a GPU is at work on the step
+            self.tally.seconds = time.perf_counter() - started
+            self.batch += 1
+            bar.show(self.tally)
+            if time.monotonic() - saved >= self.checkpoint_every:
+                self.save()
+                saved = time.monotonic()
+
+    def inspect(self, value, logits):
+        """Before backward: refuse a loss that is not finite, and copy the logits while a GPU is idle."""
+        demand_finite(value, f"loss of batch {self.batch + 1} of epoch {self.epoch + 1}", self.optimizer.lr)
+        return to_host(logits)
+
+    def validate(self, signals):
+        """Mean loss, top-1 and top-5 error on the validation images, and the seconds that this took."""
+        started = time.perf_counter()
+        loaded = self.val_loader.batches(self.epoch)
+        with closing(loaded), progress_bar(f"{self.name}: validating", len(self.val_loader), 0, self.out) as bar:
+            results = evaluate(self.net, self.loss, signals.watch(self.or_save(loaded)), bar)
+        return results, time.perf_counter() - started
+
+    def end_epoch(self, results, seconds):
+        """Record the epoch, tell the schedule its error, and save the run at the start of the next one."""
+        name, row = self.name, row_of(self.epoch + 1, self.optimizer.lr, self.tally, results, self.tally.seconds + seconds)
+        demand_finite(row["val_loss"], f"validation loss of epoch {row['epoch']}", self.optimizer.lr)
+        self.rows.append(row)
+        self.schedule.epoch_ended(row["val_top1_error"])
+        self.epoch, self.batch, self.tally = self.epoch + 1, 0, Tally()
+        self.save()
+        write_history(self.output, self.rows)
+        draw(self.output, self.rows, self.net, self.mean)
+        print(sentence(name, row, self.epochs), file=self.out, flush=True)
+
+    def or_save(self, batches):
+        """Yield `batches`; if one cannot be loaded, save what was reached before the error goes on its way."""
+        while True:
+            try:
+                batch = next(batches)
+            except StopIteration:
+                return
+            except Exception:
+                self.save()
+                raise
+            yield batch
+
+
+def demand_finite(loss, what, lr):
+    if not math.isfinite(loss):
+        raise TrainingError(f"The {what} is {loss} with lr {lr:g}: try a smaller --lr, such as {lr / 10:g}, or another --init.")

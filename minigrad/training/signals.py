@@ -1,0 +1,42 @@
+"""Ctrl-C and SIGTERM end a run between two steps, never within one, so that the run can be saved and resumed."""
+
+import signal
+import threading
+
+
+class Stopped(Exception):
+    """A signal has asked for the end of the run."""
+
+
+class Signals:
+    """While entered, the first Ctrl-C or SIGTERM waits for the end of a step; the second raises KeyboardInterrupt at once.
+
+    Signals belong to the main thread; in any other, nothing is changed."""
+
+    def __enter__(self):
+        self.received = False
+        self.handlers = {}
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self.handlers[number] = signal.signal(number, self.receive)
+        return self
+
+    def receive(self, number, frame):
+        if self.received:
+            raise KeyboardInterrupt
+        self.received = True
+
+    def __exit__(self, *exception):
+        for number, handler in self.handlers.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+
+    def watch(self, batches):
+        """Yield from `batches`, but raise Stopped before the next step once a signal has come."""
+        for batch in batches:
+            self.check()
+            yield batch
+            self.check()
+
+    def check(self):
+        if self.received:
+            raise Stopped

@@ -1,0 +1,151 @@
+"""Grading: whatever is handed in, the class's run goes on, and every 0 has its sentence. Children are real processes here."""
+
+import csv
+import json
+import sys
+import zipfile
+from functools import partial
+
+import pytest
+
+from minigrad.coursework import __main__
+from minigrad.coursework.exercises import find
+from minigrad.coursework.grade import grading
+from minigrad.coursework.homework import read_homework
+from minigrad.coursework.judge.process import judge_in_process
+from minigrad.coursework.release.notebooks import notebook_text
+from minigrad.coursework.worksheets import parts_of, worksheet
+
+INI = "[homework]\ntitle = Slopes\nseed = 20121203\nfeedback = hint\n[exercises]\nrelu.backward = 4\n"
+RELU = """
+import numpy as np
+
+from minigrad.coursework import Layer
+
+
+class ReLU(Layer):
+    def forward(self, x):
+        self.positive = x > 0
+        return np.maximum(x, 0)
+
+    def backward(self, dy):
+        {}
+        return dy * self.positive
+"""
+IMPORTED = RELU.replace("{}", "pass").replace("import numpy as np", "import numpy as np\nimport {}")
+
+# name -> (relu.py, points of 4, what the sentence says)
+HANDED_IN = {
+    "right": (RELU.format("pass"), 4, ""),
+    "blank": (worksheet("", parts_of(find(["relu"]))), 0, "relu.backward is not written yet"),
+    "hangs": (RELU.format("while True: pass"), 0, "It did not end within 5 seconds: is there an endless loop?"),
+    "exits": (RELU.format("raise SystemExit"), 0, "The solution ends the program (sys.exit or quit): raise an error, or return."),
+    "exits_at_once": (RELU.format("import os; os._exit(0)"), 0, "ended itself with code 0 before there was a result"),
+    "exits_on_import": ("import sys\nsys.exit()", 0, "relu.py cannot be imported: SystemExit"),
+    "dies": (RELU.format("import os; os.kill(os.getpid(), 9)"), 0, "was ended by signal 9 before there was a result"),
+    "takes_ten_gigabytes": (RELU.format("np.ones(10 * 2**27)"), 0, "MemoryError: Unable to allocate 10.0 GiB"),
+    "prints_ten_megabytes": (RELU.format("print('x' * 10_000_000); dy = -dy"), 0, "all by the factor -1"),
+    "imports_torch": (IMPORTED.format("torch"), 0, "line 3 uses torch, which is not allowed here: write it with NumPy."),
+    "imports_torch_late": (RELU.format("__builtins__['__import__']('torch')"), 0, "torch may not be used here"),
+    "imports_the_solution": (IMPORTED.format("minigrad.layers.activation"), 0, "from this project only minigrad and minigrad.coursework"),
+    "calls_super": ("import minigrad\n\nclass ReLU(minigrad.ReLU):\n    def backward(self, dy):\n        return super().backward(dy)\n", 0,
+                    "line 3 uses minigrad.ReLU, which is the solution: write your own."),
+    "calls_super_unseen": ("import minigrad\n\nBase = getattr(minigrad, 'Re' + 'LU')\n\nclass ReLU(Base):\n    def backward(self, dy):\n"
+                           "        return super().backward(dy)\n", 0, "is the solution: write your own"),
+    "no_python": ("class ReLU(:\n", 0, "relu.py, line 1: "),
+    "no_text": (b"\xff\xfe\x00", 0, "relu.py is not a text file in UTF-8"),
+    "empty": ("", 0, "there is no ReLU yet"),
+    "missing": (None, 0, "there is no relu.py and no notebook"),
+    "too_large": ("#" * 2_000_001, 0, "relu.py is larger than 2 MB, or cannot be read"),
+}  # fmt: skip
+
+
+def hand_in(folder, name, content):
+    (folder / name).mkdir(parents=True)
+    if content is not None:
+        (folder / name / "relu.py").write_bytes(content if isinstance(content, bytes) else content.encode())
+
+
+def graded(folder, *options):
+    """Grade folder/class -> the table's rows."""
+    (folder / "homework.ini").write_text(INI)
+    out = folder / "grades.csv"
+    words = ["grade", str(folder / "class"), "--homework", str(folder / "homework.ini"), "--out", str(out), *options]
+    assert __main__.main(words) == 0
+    with open(out, encoding="utf-8-sig", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture(scope="module")
+def a_class(tmp_path_factory):
+    """The verdicts on all that is handed in: name -> row of the table, name -> result."""
+    folder = tmp_path_factory.mktemp("graded")
+    for name, (content, _, _) in HANDED_IN.items():
+        hand_in(folder / "class", name, content)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(grading, "judge_in_process", partial(judge_in_process, time_limit=5))
+        rows = graded(folder, "--json", str(folder / "results.json"))
+    results = json.loads((folder / "results.json").read_text())
+    assert sorted(path.name for path in (folder / "class" / "right").iterdir()) == ["relu.py"]
+    return {row["submission"]: row for row in rows}, {row["submission"]: row for row in results["submissions"]}
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="memory is limited on Linux alone, and signals exist on POSIX alone")
+@pytest.mark.parametrize("name", HANDED_IN)
+def test_everybody_gets_points_and_a_sentence(a_class, name):
+    table, results = a_class
+    _, points, words = HANDED_IN[name]
+    assert list(table) == sorted(HANDED_IN)
+    assert (float(table[name]["earned"]), float(table[name]["possible"])) == (points, 4)
+    assert words in table[name]["cause"] and bool(words) == bool(table[name]["cause"])
+    assert table[name]["status"] == ("passes" if points else "not started" if name in ("blank", "empty", "missing") else "wrong")
+    (test,) = results[name]["tests"]
+    assert (test["score"], test["max_score"], test["status"]) == (points, 4, "passed" if points else "failed")
+    assert len(test["output"]) < 40_000 and "Traceback" not in test["output"]
+
+
+def test_a_second_run_gives_the_same_bytes(tmp_path):
+    """However many work at a time."""
+    for name in ("right", "prints_ten_megabytes", "no_python", "missing"):
+        hand_in(tmp_path / "class", name, HANDED_IN[name][0])
+    graded(tmp_path)
+    first = (tmp_path / "grades.csv").read_bytes()
+    graded(tmp_path, "--workers", "1")
+    assert (tmp_path / "grades.csv").read_bytes() == first
+    assert first.startswith(b"\xef\xbb\xbfsubmission,exercise,earned,possible,status,cause\r\n")
+
+
+def test_archives_and_notebooks_are_read_in_place(tmp_path):
+    """And nothing is unpacked by a name of its own."""
+    (tmp_path / "homework.ini").write_text(INI)
+    (tmp_path / "class").mkdir()
+    solved = notebook_text(read_homework(tmp_path / "homework.ini"), "solution")
+    (tmp_path / "class" / "notebook.ipynb").write_text(solved)
+    (tmp_path / "class" / "broken.ipynb").write_text("{}")
+    with zipfile.ZipFile(tmp_path / "class" / "archive.zip", "w") as archive:
+        archive.writestr("deep/er/relu.py", RELU.format("pass"))
+        archive.writestr("../../outside.py", "print('never')")
+        archive.writestr("__MACOSX/relu.py", "nothing")
+    (tmp_path / "class" / "damaged.zip").write_bytes(b"PK and no more")
+    (tmp_path / "class" / "=cmd.py").write_text(RELU.format("pass"))
+    rows = {row["submission"]: (row["earned"], row["cause"]) for row in graded(tmp_path)}
+    assert rows == {
+        "notebook": ("4", ""), "archive": ("4", ""), "'=cmd": ("4", ""), "broken": ("0", "broken.ipynb is not a notebook"),
+        "damaged": ("0", "damaged.zip is no archive that can be opened"),
+    }  # fmt: skip
+    assert not (tmp_path / "outside.py").exists()
+
+
+@pytest.mark.parametrize("feedback, told", [
+    ("full", "gradient of"), ("hint", "a hidden case (gradients): wrong. dy belongs to the caller: the other tower still needs it."),
+    ("category", "a hidden case (gradients): wrong"), ("none", ""),
+])  # fmt: skip
+def test_what_is_told_of_hidden_cases(feedback, told, tmp_path):
+    hand_in(tmp_path / "class", "ada", RELU.format("dy *= self.positive"))
+    (tmp_path / "homework.ini").write_text(INI.replace("hint", feedback))
+    words = ["grade", str(tmp_path / "class"), "--homework", str(tmp_path / "homework.ini"), "--json", str(tmp_path / "results.json")]
+    assert __main__.main(words) == 0
+    output = json.loads((tmp_path / "results.json").read_text())["submissions"][0]["tests"][0]["output"]
+    after_public = output.rpartition("kinks · seed 0")[2]
+    assert told in after_public and ("hidden" in after_public) == (feedback != "none")
+    assert "20121203" not in output

@@ -1,0 +1,54 @@
+"""Memory that is used again."""
+
+import numpy as np
+import pytest
+
+from minigrad.engine import memory
+from minigrad.engine.memory import Pool
+
+
+def test_memory_is_used_again_once_nobody_has_it():
+    pool = Pool()
+    a = pool.empty((200, 200), np.float32)
+    view, place = a[3:], a.ctypes.data
+    del a
+    assert pool.empty((200, 200), np.float32).ctypes.data != place  # a view still needs it
+    del view
+    assert pool.empty((100, 200), np.float64).ctypes.data == place and place % 64 == 0
+
+
+def test_memory_that_lies_unused_is_given_back_before_there_is_none(monkeypatch):
+    pool, left = Pool(), [1]
+    pool.empty((300, 300), np.float32)
+    assert any(pool.free.values())
+
+    def scarce(size):
+        if any(pool.free.values()) or not left:
+            raise MemoryError
+        return bytes(left.pop()) and bytearray(size)
+
+    monkeypatch.setattr(memory, "bytearray", scarce, raising=False)
+    pool.empty((400, 400), np.float32)
+    with pytest.raises(MemoryError, match="8.00 GB"):
+        pool.empty((2 * 10**9,), np.float32)
+
+
+def test_what_lies_free_is_bounded_when_sizes_change():
+    """As with many batch sizes, one after the other: each asks for arrays of sizes that no other uses."""
+    pool = Pool()
+    for batch_size in range(1, 200):
+        arrays = [pool.empty((batch_size, 4096 + i), np.float32) for i in range(8)]
+        most = sum(a.nbytes for a in arrays)
+        del arrays
+    free = sum(size * len(blocks) for size, blocks in pool.free.items())
+    assert free < 4 * most
+
+
+def test_steps_of_one_size_find_all_blocks_free():
+    pool = Pool()
+    for step in range(3):
+        arrays = [pool.empty((100 + 10 * i, 200), np.float32) for i in range(200)]
+        if step == 0:
+            made = pool.fresh_blocks
+        del arrays
+    assert pool.fresh_blocks == made == 200

@@ -1,0 +1,160 @@
+"""Worker threads, and BLAS held to one thread while they work."""
+
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from minigrad import Conv2d, Device
+from minigrad.engine.blas import one_blas_thread
+from minigrad.engine.workers import Workers, cores, quota
+
+
+def blas_threads():
+    return [library.num_threads for library in one_blas_thread.libraries.lib_controllers]
+
+
+needs_a_blas_that_can_be_held = pytest.mark.skipif(
+    sys.platform == "darwin" and not blas_threads(), reason="Apple's Accelerate cannot be held to one thread"
+)
+
+
+def test_an_error_leaves_nobody_at_work():
+    """The first exception comes out once the task that is under way is done, and no other task is begun."""
+    done, started = [], threading.Event()
+
+    def work(task):
+        if task == 0:
+            started.wait(10)
+            raise RuntimeError("task 0")
+        started.set()
+        time.sleep(0.05)
+        done.append(task)
+
+    with pytest.raises(RuntimeError, match="task 0"):
+        Device("cpu", threads=2).run(work, range(50))
+    before = list(done)
+    time.sleep(0.15)
+    assert done == before and len(done) < 49
+
+
+def test_results_come_in_the_order_of_the_tasks():
+    assert Device("cpu", threads=3).run(lambda n: n**2, range(20)) == [n**2 for n in range(20)]
+
+
+@needs_a_blas_that_can_be_held
+def test_blas_is_on_one_thread_within_tasks_and_as_before_afterwards():
+    before = blas_threads()
+    assert {n for found in Workers(2).run(lambda _: blas_threads(), range(4)) for n in found} == {1}
+    assert blas_threads() == before
+
+
+@needs_a_blas_that_can_be_held
+def test_blas_is_released_by_whichever_thread_leaves_last():
+    """Two towers on two halves of a CPU: the thread that held BLAS first is gone before the other is done."""
+    before, first_is_gone = blas_threads(), threading.Event()
+    entered = threading.Barrier(2)
+
+    def first():
+        Workers(1).run(lambda _: entered.wait(10), [0])
+        first_is_gone.set()
+
+    def last():
+        def work(_):
+            entered.wait(10)
+            first_is_gone.wait(10)
+            time.sleep(0.01)
+            return blas_threads()
+
+        found.extend(Workers(1).run(work, [0])[0])
+
+    found = []
+    threads = [threading.Thread(target=target) for target in (first, last)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert set(found) == {1}
+    assert blas_threads() == before
+
+
+@pytest.mark.parametrize("line", range(6))
+def test_ctrl_c_at_any_line_leaves_blas_as_it_was(line):
+    """A Ctrl-C is an exception at the beginning of some line of Python: here of those that hold BLAS and let it go."""
+    before, lines = blas_threads(), iter(range(line, -1, -1))
+
+    def tracer(frame, event, argument):
+        if frame.f_code.co_filename.endswith("blas.py") and event in ("call", "line") and next(lines, -1) == 0:
+            raise KeyboardInterrupt
+        return tracer
+
+    sys.settrace(tracer)
+    try:
+        Workers(1).run(lambda _: None, [0])
+    except KeyboardInterrupt:
+        pass
+    finally:
+        sys.settrace(None)
+    assert blas_threads() == before
+    assert not one_blas_thread.inside
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork on this system")
+@pytest.mark.skipif(sys.platform == "darwin", reason="Apple's Accelerate does not survive a fork")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_fork_after_a_forward_computes_too(rng):
+    layer, x = Conv2d(3, 4, 3).to(Device("cpu", threads=2)), rng.standard_normal((8, 90, 90, 3))
+    y, context = layer.forward(x), multiprocessing.get_context("fork")
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=lambda: sender.send(layer.forward(x).sum()))
+    process.start()
+    try:
+        assert receiver.poll(20), "the child hangs"
+        assert receiver.recv() == y.sum()
+    finally:
+        process.kill()
+        process.join()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+def test_ctrl_c_waits_for_the_other_threads():
+    done = []
+
+    def work(task):
+        if task == 0:
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.02)
+        else:
+            time.sleep(0.1)
+            done.append(task)
+
+    with pytest.raises(KeyboardInterrupt):
+        Workers(2).run(work, range(20))
+    before = list(done)
+    time.sleep(0.25)
+    assert done == before
+
+
+def test_cores_are_no_more_than_a_containers_quota(tmp_path, monkeypatch):
+    own = tmp_path / "own"
+    own.write_text("0::/a/b\n")
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    assert quota(tmp_path, own) == float("inf")
+    (tmp_path / "a" / "b" / "cpu.max").write_text("max 100000\n")
+    assert quota(tmp_path, own) == float("inf")
+    (tmp_path / "a" / "cpu.max").write_text("150000 100000\n")
+    assert quota(tmp_path, own) == 1.5
+    old = tmp_path / "cpu"
+    old.mkdir()
+    (old / "cpu.cfs_quota_us").write_text("50000\n")
+    (old / "cpu.cfs_period_us").write_text("100000\n")
+    assert quota(tmp_path, own) == 0.5
+    monkeypatch.setattr("minigrad.engine.workers.quota", lambda: 0.5)
+    assert cores() == 1
+    monkeypatch.setattr("minigrad.engine.workers.quota", lambda: float("inf"))
+    assert cores() >= 1 and np.isfinite(cores())

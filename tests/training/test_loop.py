@@ -1,0 +1,191 @@
+"""Training stops, goes on and fails as it says."""
+
+import csv
+import json
+import math
+import signal
+
+import numpy as np
+import pytest
+from fake_run import FakeLoader, FakeLoss, FakeNet, FakeOptimizer, Run, send, timeless
+
+from minigrad import plots
+from minigrad.training import Checkpoint, Interrupted, TrainingError, load_checkpoint
+
+
+def test_a_run_writes_its_files(tmp_path):
+    run = Run(tmp_path / "runs" / "a")
+    rows = run.train(epochs=2, mean=np.ones((3, 3, 3)))
+    assert sorted(p.name for p in run.output.iterdir()) == [
+        "checkpoint.safetensors",
+        "config.json",
+        "curves.png",
+        "filters.png",
+        "history.csv",
+    ]
+    assert json.loads((run.output / "config.json").read_text()) == run.config
+    lines = (run.output / "history.csv").read_text().splitlines()
+    assert lines[0] == (
+        "epoch,lr,train_loss,train_top1_error,train_top5_error,val_loss,val_top1_error,val_top5_error,images_per_second,seconds"
+    )
+    read = list(csv.DictReader(lines))
+    assert [{name: float(value) for name, value in row.items()} for row in read] == rows
+    assert [row["epoch"] for row in rows] == [1, 2]
+    assert [row["lr"] for row in rows] == [3e-6, 3e-6 * 0.9]
+    for row in rows:
+        assert 0 <= row["train_top5_error"] <= row["train_top1_error"] <= 1
+        assert row["seconds"] > 0 and row["images_per_second"] > 0
+    assert run.schedule.errors == [row["val_top1_error"] for row in rows]
+    assert run.out.getvalue().count("epoch ") == 2 and "epoch 2/2: train loss" in run.out.getvalue()
+    loaded = load_checkpoint(run.output)
+    assert loaded.metadata["config"] == run.config and loaded.metadata["history"] == rows
+    np.testing.assert_array_equal(loaded.mean, np.ones((3, 3, 3)))
+    assert run.train_loader.closed == 2 and run.val_loader.closed == 2
+
+
+@pytest.mark.parametrize("stop", [1, 3, 5, 6, 10, 14])
+def test_a_run_stopped_after_any_step_and_resumed_is_the_run_that_never_stopped(tmp_path, monkeypatch, stop):
+    monkeypatch.setattr(plots, "curves", lambda rows, path: None)  # drawing takes longer than all the rest
+    monkeypatch.setattr(plots, "filters", lambda kernels, path: None)
+    whole = Run(tmp_path / "whole")
+    rows = whole.train(mean=np.full((3, 3, 3), 4.5))
+
+    first = Run(tmp_path / "parts", send(signal.SIGINT, stop))
+    with pytest.raises(Interrupted) as interrupted:
+        first.train(mean=np.full((3, 3, 3), 4.5))
+    assert first.optimizer.steps == stop
+    assert interrupted.value.path == tmp_path / "parts" / "checkpoint.safetensors"
+
+    second = Run(tmp_path / "parts")
+    second.net = FakeNet(seed=99)
+    second.optimizer = FakeOptimizer(second.net)
+    resumed = second.train(checkpoint=load_checkpoint(interrupted.value.path))
+    assert timeless(resumed) == timeless(rows)
+    assert second.optimizer.steps == whole.optimizer.steps - stop
+    assert second.net.step == whole.net.step
+    there, here = load_checkpoint(tmp_path / "parts"), load_checkpoint(tmp_path / "whole")
+    np.testing.assert_array_equal(there.mean, here.mean)
+    for name in here.values:
+        np.testing.assert_array_equal(there.values[name], here.values[name])
+        np.testing.assert_array_equal(there.velocities[name], here.velocities[name])
+    for key in ("epoch", "batch", "step", "schedule"):
+        assert there.metadata[key] == here.metadata[key]
+
+
+def test_resuming_at_the_end_of_an_epoch_for_more_epochs(tmp_path):
+    rows = Run(tmp_path / "whole").train(epochs=3)
+    Run(tmp_path / "parts").train(epochs=1)
+    (tmp_path / "parts" / "history.csv").write_text("cut sh")
+    resumed = Run(tmp_path / "parts").train(epochs=3, checkpoint=load_checkpoint(tmp_path / "parts"))
+    assert timeless(resumed) == timeless(rows)
+    with open(tmp_path / "parts" / "history.csv", newline="") as file:
+        assert len(list(csv.DictReader(file))) == 3
+
+
+def test_checkpoints_within_an_epoch_are_good_to_go_on_from(tmp_path):
+    rows = Run(tmp_path / "whole").train(epochs=1)
+
+    def crash(step):
+        if step == 4:
+            raise MemoryError
+
+    with pytest.raises(MemoryError):
+        Run(tmp_path / "parts", crash).train(epochs=1, checkpoint_every=0)
+    checkpoint = load_checkpoint(tmp_path / "parts")
+    assert (checkpoint.metadata["epoch"], checkpoint.metadata["batch"]) == (0, 3)
+    assert timeless(Run(tmp_path / "parts").train(epochs=1, checkpoint=checkpoint)) == timeless(rows)
+
+
+def test_a_loader_that_fails_costs_no_step(tmp_path):
+    class Failing(FakeLoader):
+        def batches(self, epoch, start=0):
+            for i, batch in enumerate(super().batches(epoch, start)):
+                if (epoch, i) == (1, 2):
+                    raise ValueError("no such image")
+                yield batch
+
+    with pytest.raises(ValueError, match="no such image"):
+        Run(tmp_path / "parts", train_loader=Failing()).train()
+    again = Run(tmp_path / "parts")
+    rows = again.train(checkpoint=load_checkpoint(tmp_path / "parts"))
+    assert again.optimizer.steps == 8 and timeless(rows) == timeless(Run(tmp_path / "whole").train())
+
+
+def test_a_loader_that_fails_while_validating_costs_no_step_either(tmp_path):
+    run = Run(tmp_path)
+    run.val_loader.batches = lambda epoch: iter(()) if epoch else (1 / 0 for _ in range(1))
+    with pytest.raises(ZeroDivisionError):
+        run.train()
+    assert load_checkpoint(tmp_path).metadata["batch"] == len(run.train_loader)
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_a_loss_that_is_no_number_stops_before_the_step(tmp_path, bad):
+    class Bad(FakeLoss):
+        calls = 0
+
+        def forward(self, logits, labels):
+            self.calls += 1
+            return bad if self.calls == 9 else super().forward(logits, labels)  # 5 + 2 batches, then the second one
+
+    run = Run(tmp_path)
+    with pytest.raises(TrainingError, match=r"The loss of batch 2 of epoch 2 is (nan|inf) with lr 2\.7e-06: try a smaller --lr") as caught:
+        run.train(loss=Bad())
+    assert caught.tb is not None  # it holds on to the frames, so that nothing closes the loader but `train`
+    assert run.optimizer.steps == 6
+    assert load_checkpoint(tmp_path).metadata["epoch"] == 1
+    assert run.train_loader.closed == 2
+
+
+def test_a_validation_loss_that_is_no_number_is_not_saved(tmp_path):
+    def spoil(step):
+        if step == 10:
+            run.net.parameter.value[...] = np.nan
+
+    run = Run(tmp_path, spoil)
+    with pytest.raises(TrainingError, match="The validation loss of epoch 2 is nan"):
+        run.train()
+    assert np.isfinite(load_checkpoint(tmp_path).values["tower0.conv1.W"]).all()
+
+
+def test_a_finished_run_says_what_would_go_on(tmp_path):
+    rows = Run(tmp_path).train(epochs=2)
+    again = Run(tmp_path)
+    assert again.train(epochs=2, checkpoint=load_checkpoint(tmp_path)) == rows
+    assert "--epochs must be larger than 2" in again.out.getvalue()
+    assert again.optimizer.steps == 0
+
+
+def test_a_finished_schedule_ends_the_run(tmp_path):
+    run = Run(tmp_path, finished_after=2)
+    assert len(run.train(epochs=9)) == 2
+    again = Run(tmp_path, finished_after=2)
+    assert len(again.train(epochs=9, checkpoint=load_checkpoint(tmp_path))) == 2
+    assert "learning rate" in again.out.getvalue()
+
+
+def test_resuming_within_an_epoch_needs_the_same_batches(tmp_path):
+    with pytest.raises(Interrupted):
+        Run(tmp_path, send(signal.SIGINT, 3)).train()
+    with pytest.raises(TrainingError, match="batch 3 of 5, but an epoch has 4 batches now"):
+        Run(tmp_path, train_loader=FakeLoader(4)).train(checkpoint=load_checkpoint(tmp_path))
+
+
+def test_weights_alone_cannot_be_resumed(tmp_path):
+    run = Run(tmp_path)
+    array = run.net.parameter.value
+    with pytest.raises(TrainingError, match="cannot be resumed"):
+        run.train(checkpoint=Checkpoint({"tower0.conv1.W": array}, {"tower0.conv1.W": array}, None, {}))
+
+
+def test_an_output_that_cannot_be_a_folder_is_an_error_before_training(tmp_path):
+    (tmp_path / "file").write_text("")
+    run = Run(tmp_path / "file" / "run")
+    with pytest.raises(TrainingError, match="Could not write .*file"):
+        run.train()
+    assert run.optimizer.steps == 0
+
+
+def test_an_empty_training_set_is_an_error(tmp_path):
+    with pytest.raises(TrainingError, match="no batch"):
+        Run(tmp_path, train_loader=FakeLoader(0)).train()
