@@ -1,6 +1,7 @@
 """python -m minigrad.coursework new | check | explain | release | grade"""
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
@@ -124,7 +125,12 @@ def main(argv=None):
     """Run a command line, by default this program's -> its exit code: 2 for wrong use, 130 after Ctrl-C."""
     try:
         options = command_line().parse_args(argv)
-        return options.run(options)
+        code = options.run(options)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:  # `| head` has read enough; what is left must not be flushed into it when Python ends
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except (UsageError, HomeworkError) as error:
         print(f"python -m minigrad.coursework: {error}", file=sys.stderr)
         return 2

@@ -192,7 +192,9 @@ def run_tasks(tasks, workers, stream):
                 for future in ready:
                     reports[waiting.pop(future).number] = future.result()
                 bar.update(sum(done) - bar.n)
-        except BrokenProcessPool:
+        except (BrokenProcessPool, OSError) as error:
+            if isinstance(error, OSError) and error.errno is not None:  # of a file; the pool's own, "handle is closed", has no number
+                raise
             for worker in multiprocessing.active_children():  # the pool does not end one that was starting when another died
                 worker.terminate()
             raise DataError(

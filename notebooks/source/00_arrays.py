@@ -274,5 +274,5 @@ print(here.numpy(relu.forward(here.asarray(np.array([[-1.0, 2.0, -3.0, 4.0]], np
 #
 # *(your answer)*
 #
-# Where to look in the library: `minigrad/device.py` (what a device is), `minigrad/layers/base.py` (the contract), `minigrad/layers/conv.py`
+# Where to look in the library: `minigrad/device/cpu.py` (what a device is), `minigrad/layers/base.py` (the contract), `minigrad/layers/conv.py`
 # (`im2col`, the windows as a matrix). Next: [01 · Can you trust a derivative?](01_derivatives.ipynb)

@@ -172,7 +172,7 @@ print(f"the images {4 * floats / 1e6:.0f} MB, their patches {4 * floats * 25 / 1
 
 # %% [markdown]
 # So the library never builds it whole on a CPU: it takes a **slab** of a few images, builds their patches while they are in the processor's cache,
-# multiplies, and forgets them (`minigrad/layers/base.py`).
+# multiplies, and forgets them (`minigrad/engine/slabs.py`).
 #
 # **Predict**: by which factor is the product faster than the loops? 2, 20, 200?
 

@@ -219,7 +219,7 @@ print("two towers side by side equal one with blocks, to the last digits")
 # ## 6 · How the library does it
 #
 # `minigrad/layers/conv.py` finds dx in three other ways. 3 × 3 kernels with stride 1 and 64 channels or more take fewer multiplications
-# (`minigrad/layers/winograd.py`). With stride 1 and no more output than input channels, what weight W[i, j] saw and what it made lie equally far apart
+# (`minigrad/engine/winograd.py`). With stride 1 and no more output than input channels, what weight W[i, j] saw and what it made lie equally far apart
 # everywhere, so dx is itself a convolution of dy, with the kernel turned by 180°; and the patches of dy serve dW as well. Otherwise it adds up tap by tap,
 # without ever making dP. The tests hold all three against the same loops as the plain version that you have just written.
 

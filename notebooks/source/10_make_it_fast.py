@@ -285,7 +285,7 @@ print(f"filling 64 MB: fresh memory {1e3 * fresh:.1f} ms, memory used before {1e
 # 1. One array of zeros at both ends, and five shifted slices added: no windows.
 # 2. A running sum along the channels, and differences of it. (Are the digits still good enough? Why not?)
 # 3. A band matrix of ones, and one product: `x² @ band`.
-# 4. All pixels as one long run of memory, as `layers/lrn.py` does it.
+# 4. All pixels as one long run of memory, as `engine/lrn.py` does it.
 
 
 # %%

@@ -1,6 +1,7 @@
 """The command line as a whole: mistakes are answered with one sentence and exit code 2."""
 
 import ast
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -56,6 +57,7 @@ def test_a_checkpoint_with_nothing_in_it_is_refused(tmp_path, capsys, header):
         assert "empty.safetensors" in refusal(capsys, *flag, tmp_path / "empty.safetensors")
 
 
+@pytest.mark.skipif(os.name != "posix", reason="a closed pipe is another error elsewhere")
 def test_a_reader_who_has_seen_enough_is_no_error():
     with subprocess.Popen([sys.executable, ROOT / "alexnet.py", "summary"], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         process.stdout.close()

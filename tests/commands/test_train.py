@@ -33,8 +33,8 @@ def test_resuming_at_an_epochs_end_is_bit_for_bit(run, folder, tmp_path):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")
-@pytest.mark.parametrize("number, code", [(signal.SIGKILL, -9), (signal.SIGINT, 130), (signal.SIGTERM, 130)])
-def test_stopped_from_outside_and_resumed_is_bit_for_bit(folder, tmp_path, number, code):
+@pytest.mark.parametrize("name, code", [("SIGKILL", -9), ("SIGINT", 130), ("SIGTERM", 130)])
+def test_stopped_from_outside_and_resumed_is_bit_for_bit(folder, tmp_path, name, code):
     whole, stopped = tmp_path / "whole", tmp_path / "stopped"
     common = ["--data", folder, "--epochs", "6", *FLAGS]
     assert alexnet(*common, "--output", whole) == 0
@@ -42,7 +42,7 @@ def test_stopped_from_outside_and_resumed_is_bit_for_bit(folder, tmp_path, numbe
     deadline = time.monotonic() + 60
     while not (stopped / "checkpoint.safetensors").exists() and time.monotonic() < deadline:
         time.sleep(0.02)
-    process.send_signal(number)
+    process.send_signal(getattr(signal, name))
     message = process.communicate(timeout=60)[1].decode()
     if process.returncode != 0:  # else it was done before the signal came
         assert process.returncode == code

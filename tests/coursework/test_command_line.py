@@ -18,9 +18,12 @@ WRONG = SOLVED.replace(
 )
 
 
+ROOT = Path(__file__).resolve().parents[2]
+
+
 def typed(folder, *words):
     """Run it in a folder with all warnings on -> (exit code, stdout, stderr)."""
-    paths = {"PYTHONPATH": str(Path(__file__).resolve().parents[2]), "PYTHONIOENCODING": "utf-8"}
+    paths = {"PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8"}
     command = [sys.executable, "-W", "always", "-m", "minigrad.coursework", *words]
     done = subprocess.run(command, cwd=folder, env=os.environ | paths, capture_output=True, encoding="utf-8")
     return done.returncode, done.stdout, done.stderr
@@ -72,3 +75,11 @@ def test_wrong_use_is_one_sentence(words, said, tmp_path, monkeypatch, capsys):
     assert __main__.main(words) == 2
     out, err = capsys.readouterr()
     assert out == "" and err.startswith("python -m minigrad.coursework: ") and said in err and err.count("\n") == 1
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a closed pipe is another error elsewhere")
+def test_a_reader_who_has_seen_enough_is_no_error():
+    command = [sys.executable, "-m", "minigrad.coursework", "explain", "relu"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.close()
+        assert process.stderr.read() == b"" and process.wait() == 0

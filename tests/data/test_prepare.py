@@ -225,6 +225,16 @@ def test_processes_die_together_and_with_a_message(interrupted, victim):
     assert until(lambda: not any(Path(f"/proc/{worker}").exists() for worker in workers))
 
 
+def test_a_worker_that_dies_while_tasks_are_handed_out_is_told_as_such(folders, tmp_path, monkeypatch):
+    """The pool's own connection is closed then, an OSError without a number that names no file."""
+
+    def closed(*arguments):
+        raise OSError("handle is closed")
+
+    monkeypatch.setattr("concurrent.futures.ProcessPoolExecutor.submit", closed)
+    refused(lambda: prepare(folders[0], tmp_path / "set", side=32, workers=1, stream=io.StringIO()), "A worker process ended unexpectedly")
+
+
 # ---- what is refused
 
 
