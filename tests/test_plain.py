@@ -117,7 +117,7 @@ def test_exchange_is_what_towers_do(rng):
     towers = Towers([[minigrad.Sequential(relu=minigrad.ReLU()), minigrad.Sequential(tanh=minigrad.Tanh())], last])
     x = rng.standard_normal((3, 2, 4, 5))
     towers.forward(x)
-    exchange = plain.Exchange()
+    exchange = tasks.Exchange()
     both = exchange.forward(np.stack([np.maximum(x, 0), np.tanh(x)]))
     for t in range(2):
         np.testing.assert_allclose(last[t]["same"].x, both[t], rtol=1e-15)
@@ -130,7 +130,7 @@ def test_exchange_is_what_towers_do(rng):
 def test_block_weights_make_one_tower_of_two(rng):
     parts = [rng.standard_normal((3, 3, 2, 4)) for _ in range(2)]
     whole = minigrad.Conv2d(4, 8, 3).astype(np.float64)
-    whole.W[...] = plain.block_weights(parts)
+    whole.W[...] = tasks.block_weights(parts)
     x, halves = rng.standard_normal((2, 5, 6, 4)), []
     for t, part in enumerate(parts):
         half = minigrad.Conv2d(2, 4, 3).astype(np.float64)

@@ -279,7 +279,7 @@ EXERCISES = (
         points=4, minutes=30, reading="notebook 04 §2", library=("minigrad.Conv2d",),
     ),
     Exercise(
-        "towers.block_weights", "Two towers as one, with blocks of zeros", plain.block_weights,
+        "towers.block_weights", "Two towers as one, with blocks of zeros", tasks.block_weights,
         write=("block_weights",), after=("conv2d.naive",),
         cases=(
             Case("two", (), (2, 3, 2, 3), kind="property", property="towers_in_one"),
@@ -372,7 +372,7 @@ EXERCISES = (
         points=4, minutes=40, reading="notebook 07, paper §3.5 and Figure 2", library=("alexnet.paper",),
     ),
     Exercise(
-        "exchange.forward", "Every tower gets the channels of all", plain.Exchange, write=("forward",), after=(),
+        "exchange.forward", "Every tower gets the channels of all", tasks.Exchange, write=("forward",), after=(),
         cases=(
             Case("worked", (((1.0, 2.0),), ((3.0, 4.0),)), kind="worked", inputs="numbers",
                  expected={"y": (((1.0, 2.0, 3.0, 4.0),), ((1.0, 2.0, 3.0, 4.0),))}),
@@ -383,7 +383,7 @@ EXERCISES = (
         points=2, minutes=15, reading="notebook 08, paper §3.5", library=("minigrad.Towers",),
     ),
     Exercise(
-        "exchange.backward", "What all towers say of each one's channels", plain.Exchange, write=("backward",), after=("exchange.forward",),
+        "exchange.backward", "What all towers say of each one's channels", tasks.Exchange, write=("backward",), after=("exchange.forward",),
         cases=(
             Case("two", (2, 3, 1, 4, 5), weight=2),
             Case("three", (3, 2, 4, 1, 1)),

@@ -1,9 +1,11 @@
-"""Model solutions of the exercises that are functions, not layers: arrays, differences, AlexNet's shapes, augmentation, measures."""
+"""Model solutions of the exercises that are not layers of the library: arrays, differences, AlexNet's shapes, augmentation, measures, and
+what towers do."""
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from minigrad import Conv2d, Dropout, Flatten, Linear, LocalResponseNorm, MaxPool2d, ReLU, Sequential
+from minigrad.layers import Layer
 
 # ---- arrays
 
@@ -147,3 +149,31 @@ def hunt_4():
 def hunt_5():
     """The mistake that layer 5 of `python -m minigrad.coursework explain hunt.5` has: "a", "b", "c" or "d"."""
     return "a"
+
+
+# ---- what towers do
+
+
+class Exchange(Layer):
+    """What towers do between two stages: each gets the channels of all. x (T, N, H, W, C) -> y (T, N, H, W, T * C), the channels of
+    tower 0 first, in every tower. Backward, each tower's channels are told by all towers what L does when they change."""
+
+    def forward(self, x):
+        """x (T, ..., C) -> y (T, ..., T * C)."""
+        whole = np.concatenate(list(x), axis=-1)
+        return np.stack([whole] * len(x))
+
+    def backward(self, dy):
+        """dy (T, ..., T * C) -> dx (T, ..., C)."""
+        said = np.split(dy, len(dy), axis=-1)  # said[t] (T, ..., C): what each tower says about the channels of tower t
+        return np.stack([about.sum(axis=0) for about in said])
+
+
+def block_weights(parts):
+    """parts: a list of T kernels (K, K, C, CO), one for each tower -> W (K, K, T * C, T * CO) of one tower that does what they do side
+    by side: the inputs of tower t reach only the outputs of tower t."""
+    T, (K, _, C, CO) = len(parts), parts[0].shape
+    W = np.zeros((K, K, T * C, T * CO), parts[0].dtype)
+    for t, part in enumerate(parts):
+        W[:, :, t * C : (t + 1) * C, t * CO : (t + 1) * CO] = part
+    return W

@@ -17,6 +17,7 @@ import numpy as np
 
 import minigrad as mg
 from minigrad import data, gradcheck, plain
+from minigrad.coursework import tasks
 from minigrad.coursework.exercises import find
 from minigrad.coursework.source import plant
 from minigrad.gradcheck import check_layer, kink_free
@@ -181,7 +182,7 @@ print(f"largest difference {error:.1e}: {'right' if error < 1e-12 else 'WRONG'}"
 
 # %%
 parts = [rng.standard_normal((1, 1, 6, 8)) for _ in range(2)]
-whole = plain.block_weights(parts)
+whole = tasks.block_weights(parts)
 figure, axis = plt.subplots(figsize=(5, 3.4))
 picture = axis.imshow(np.ma.masked_equal(whole[0, 0], 0), cmap="PuOr", vmin=-3, vmax=3)
 axis.set_facecolor("0.92")
@@ -209,7 +210,7 @@ for t, kernel in enumerate(kernels):
     tower.W[...] = kernel
     apart.append(tower.forward(x[..., 3 * t : 3 * t + 3]))
 one = mg.Conv2d(6, 8, 3, padding=1).astype(np.float64)
-one.W[...] = plain.block_weights(kernels)
+one.W[...] = tasks.block_weights(kernels)
 assert np.allclose(one.forward(x), np.concatenate(apart, axis=-1), rtol=1e-12, atol=1e-12)
 print("two towers side by side equal one with blocks, to the last digits")
 

@@ -20,8 +20,9 @@ from matplotlib.patches import FancyBboxPatch
 
 import minigrad as mg
 from alexnet import AlexNet
-from minigrad import data, plain
+from minigrad import data
 from minigrad.commands.summary import describe
+from minigrad.coursework import tasks
 from minigrad.cuda import count
 from minigrad.gradcheck import check_layer
 
@@ -195,7 +196,7 @@ plt.show()
 
 
 # %%
-class Hasty(plain.Exchange):
+class Hasty(tasks.Exchange):
     """An exchange whose backward has a mistake."""
 
     def backward(self, dy):
@@ -245,7 +246,7 @@ for part in parts:
 two = mg.Towers([parts]).astype(np.float64)
 one = mg.Sequential(conv1=mg.Conv2d(3, 8, 3), relu1=mg.ReLU(), pool1=mg.MaxPool2d(3, 2), conv2=mg.Conv2d(8, 10, 3)).astype(np.float64)
 one["conv1"].W[...] = np.concatenate([part["conv1"].W for part in parts], axis=-1)
-one["conv2"].W[...] = plain.block_weights([part["conv2"].W for part in parts])
+one["conv2"].W[...] = tasks.block_weights([part["conv2"].W for part in parts])
 for name in ("conv1", "conv2"):
     one[name].b[...] = np.concatenate([part[name].b for part in parts])
 x = rng.standard_normal((3, 13, 11, 3))
@@ -396,13 +397,13 @@ print(f"{connected / net.num_parameters():.0%} of the parameters are in fc6, fc7
 
 # %%
 x = rng.standard_normal((2, 3, 4, 5, 6))
-y = plain.Exchange().forward(x)
+y = tasks.Exchange().forward(x)
 for u, n, h, w, t, c in np.ndindex(2, 3, 4, 5, 2, 6):
     assert y[u, n, h, w, 6 * t + c] == x[t, n, h, w, c]
 print("1 · the exchange equals the loop")
 
 # %%
-report = check_layer(plain.Exchange, (2, 3, 4, 3, 2))
+report = check_layer(tasks.Exchange, (2, 3, 4, 3, 2))
 assert report.ok, report
 
 
@@ -424,8 +425,8 @@ print(f"2 · {report}")
 x = [rng.standard_normal((3, 4, 4, 2)) for _ in range(2)]
 tiny = two_towers().astype(np.float64)
 gathered, crossed = tiny.gather(x, 2)
-assert all(np.array_equal(whole, expected) for whole, expected in zip(gathered, plain.Exchange().forward(np.stack(x)), strict=True))
-exchange, dy = plain.Exchange(), rng.standard_normal((2, 3, 4, 4, 4))
+assert all(np.array_equal(whole, expected) for whole, expected in zip(gathered, tasks.Exchange().forward(np.stack(x)), strict=True))
+exchange, dy = tasks.Exchange(), rng.standard_normal((2, 3, 4, 4, 4))
 exchange.forward(np.stack(x))
 summed = [sum(said) for said in tiny.scatter(list(dy), [2, 2])]
 assert np.allclose(summed, exchange.backward(dy), rtol=1e-12)
