@@ -4,6 +4,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
+from minigrad.interrupts import Whole
+
 NUMBERS = 1 << 15  # at a time: weight, gradient, velocity and a temporary stay in the processor's cache through six operations
 PER_TASK = 32 * NUMBERS  # enough to be worth handing to a thread, few enough to be shared out evenly
 
@@ -49,12 +51,13 @@ class SGD:
             if lr != 0:
                 v = self.velocities[i] = self.beside(p, self.velocities[i])
                 tasks.setdefault(p.device, []).append((p.value, v, p.grad, lr, decay))
-        if len(tasks) == 1 or any(device.is_gpu for device in tasks):
-            for device in tasks:
-                self.update(device, tasks[device])
-        elif tasks:  # several shares of a CPU
-            with ThreadPoolExecutor(len(tasks)) as threads:
-                list(threads.map(self.update, tasks, tasks.values()))
+        with Whole():  # Ctrl-C finds all parameters moved, or none
+            if len(tasks) == 1 or any(device.is_gpu for device in tasks):
+                for device in tasks:
+                    self.update(device, tasks[device])
+            elif tasks:  # several shares of a CPU
+                with ThreadPoolExecutor(len(tasks)) as threads:
+                    list(threads.map(self.update, tasks, tasks.values()))
 
     def beside(self, p, v):
         """The velocity v, where parameter p is now and in its dtype."""

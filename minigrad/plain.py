@@ -28,7 +28,8 @@ def output_size(size, K, S=1, before=0, after=0):
 def conv2d_naive(x, W, b, S=1, padding=0):
     """x (N, H, W, C), W (K, K, C, CO), b (CO,) -> y (N, OH, OW, CO), one output after the other:
 
-    y[n, r, q, o] = b[o] + sum over i, j, c of x[n, r S + i, q S + j, c] W[i, j, c, o], where x has zeros around it.
+    y[n, r, q, o] = b[o] + sum over i, j, c of x[n, r S + i, q S + j, c] W[i, j, c, o],
+    where x has zeros around it: padding, an int or (top, bottom, left, right).
     OH = (H + top + bottom - K) // S + 1. Nothing that is handed in is written to."""
     top, bottom, left, right = four_sides(padding)
     x = np.pad(x, ((0, 0), (top, bottom), (left, right), (0, 0)))
@@ -41,8 +42,10 @@ def conv2d_naive(x, W, b, S=1, padding=0):
 
 
 def im2col(x, K, S=1, padding=0):
-    """x (N, H, W, C) -> patches (N * OH * OW, K * K * C): a row for each place of the window, its numbers in the order (row, column,
-    channel). padding: an int or (top, bottom, left, right), zeros outside the image."""
+    """x (N, H, W, C) -> patches (N * OH * OW, K * K * C): a row for each place of the window, its
+    numbers in the order (row, column, channel).
+
+    padding: an int or (top, bottom, left, right), zeros outside the image."""
     top, bottom, left, right = four_sides(padding)
     padded = np.pad(x, ((0, 0), (top, bottom), (left, right), (0, 0)))
     windows = sliding_window_view(padded, (K, K), axis=(1, 2))[:, ::S, ::S]  # N OH OW C K K
@@ -50,8 +53,9 @@ def im2col(x, K, S=1, padding=0):
 
 
 def col2im(patches, shape, K, S=1, padding=0):
-    """patches (N * OH * OW, K * K * C) -> dx of that shape (N, H, W, C): every number goes back to the pixel that im2col read it from.
-    Windows overlap, so a pixel adds up what it gets from all of them."""
+    """patches (N * OH * OW, K * K * C) -> dx of that shape (N, H, W, C): every number goes back to
+    the pixel that im2col read it from. Windows overlap, so a pixel adds up what it gets from all
+    of them."""
     N, H, W, C = shape
     top, bottom, left, right = four_sides(padding)
     OH, OW = output_size(H, K, S, top, bottom), output_size(W, K, S, left, right)
@@ -66,8 +70,9 @@ def col2im(patches, shape, K, S=1, padding=0):
 class Conv2d(Layer):
     """y = patches(x) @ W + b: the same weights look at every patch. The kernel is not flipped.
 
-    x (N, H, W, C) -> y (N, OH, OW, CO) with OH = (H + top + bottom - K) // S + 1. W (K, K, C, CO), b (CO,).
-    padding: an int, or (top, bottom, left, right): zeros. `im2col` and `col2im` make patches and take them back."""
+    x (N, H, W, C) -> y (N, OH, OW, CO) with OH = (H + top + bottom - K) // S + 1.
+    W (K, K, C, CO), b (CO,). padding: an int, or (top, bottom, left, right): zeros.
+    `im2col` and `col2im` make patches and take them back."""
 
     names = ("W", "b")
 
@@ -83,7 +88,9 @@ class Conv2d(Layer):
         return self.W.reshape(-1, self.W.shape[3])
 
     def forward(self, x):
-        """x (N, H, W, C) -> y (N, OH, OW, CO). Keeps self.patches (N * OH * OW, K * K * C) and self.x_shape for backward."""
+        """x (N, H, W, C) -> y (N, OH, OW, CO).
+
+        Keeps self.patches (N * OH * OW, K * K * C) and self.x_shape for backward."""
         self.patches, self.x_shape = im2col(x, self.K, self.S, self.padding), x.shape
         N, H, W, _ = x.shape
         top, bottom, left, right = four_sides(self.padding)
@@ -154,7 +161,9 @@ class Tanh(Layer):
 
 
 class Flatten(Layer):
-    """y = x as one row an image: (N, H, W, C) -> (N, H * W * C), number (h * W + w) * C + c of a row is x[n, h, w, c]."""
+    """y = x as one row an image: (N, H, W, C) -> (N, H * W * C).
+
+    Number (h * W + w) * C + c of a row is x[n, h, w, c]."""
 
     def forward(self, x):
         """x (N, ...) -> y (N, product of the rest). Keeps self.x_shape for backward."""
@@ -170,15 +179,16 @@ class Flatten(Layer):
 
 
 def _window_sum(a, size):
-    """a (..., C) -> at channel i the sum over the channels i - size // 2 .. i + size // 2 that exist."""
+    """a (..., C) -> at channel i the sum over i - size // 2 .. i + size // 2, cut at the ends."""
     padded = np.pad(a, [(0, 0)] * (a.ndim - 1) + [(size // 2, size // 2)])
     return sliding_window_view(padded, size, axis=-1).sum(axis=-1)
 
 
 class LocalResponseNorm(Layer):
-    """s_i = k + alpha * (sum of x_j^2 over the `size` channels around i that exist),   y_i = x_i * s_i^-beta.
+    """s_i = k + alpha * (sum of x_j^2 over the `size` channels around i that exist),
+    y_i = x_i * s_i^-beta.
 
-    dx_i = dy_i s_i^-beta - 2 alpha beta x_i * (sum over the same channels j of dy_j x_j s_j^-(beta + 1)).
+    dx_i = dy_i s_i^-beta - 2 alpha beta x_i * (sum over the same j of dy_j x_j s_j^-(beta + 1)).
     x (N, ..., C), size odd. alpha multiplies the plain sum, as in the paper."""
 
     def __init__(self, size=5, alpha=1e-4, beta=0.75, k=2.0):
@@ -197,9 +207,10 @@ class LocalResponseNorm(Layer):
 
 
 class MaxPool2d(Layer):
-    """y = the maximum of each K x K window;   dx = the sum of the dy of the windows that a pixel won.
+    """y = the maximum of each K x K window; dx = the sum of the dy of the windows that a pixel won.
 
-    x (N, H, W, C) -> y (N, OH, OW, C), OH = (H - K) // S + 1: windows that do not fit are left out. A tie has one winner."""
+    x (N, H, W, C) -> y (N, OH, OW, C), OH = (H - K) // S + 1: windows that do not fit are left out.
+    A tie has one winner."""
 
     def __init__(self, kernel_size=3, stride=2):
         self.K, self.S = kernel_size, stride
@@ -207,8 +218,8 @@ class MaxPool2d(Layer):
     def forward(self, x):
         """x (N, H, W, C) -> y (N, OH, OW, C).
 
-        Keeps self.x_shape, and self.won (N, OH, OW, C, K * K): whether number m of a window, at its row m // K and column m % K, is its
-        winner."""
+        Keeps self.x_shape, and self.won (N, OH, OW, C, K * K): whether number m of a window, at its
+        row m // K and column m % K, is its winner."""
         windows = sliding_window_view(x, (self.K, self.K), axis=(1, 2))[:, :: self.S, :: self.S]  # N OH OW C K K
         windows = windows.reshape(*windows.shape[:4], -1)
         self.won = windows.argmax(axis=-1)[..., None] == np.arange(self.K**2)
@@ -226,17 +237,20 @@ class MaxPool2d(Layer):
 
 
 class Dropout(Layer):
-    """In training y = x * mask, where each number of the mask is 0 with probability p.   dx = dy * mask. x (N, ...).
+    """In training y = x * mask, where each number of the mask is 0 with probability p.
+    dx = dy * mask. x (N, ...).
 
-    scale_at "test" (the paper's): the mask holds 0 and 1, and outputs are multiplied by 1 - p at test time. "train" (torch's): the mask
-    holds 0 and 1 / (1 - p), and testing does nothing. self.training tells which it is; self.rng is the layer's own generator."""
+    scale_at "test" (the paper's): the mask holds 0 and 1, and outputs are multiplied by 1 - p at
+    test time. "train" (torch's): the mask holds 0 and 1 / (1 - p), and testing does nothing.
+    self.training tells which it is; self.rng is the layer's own generator."""
 
     def __init__(self, p=0.5, *, scale_at="test", rng=None):
         self.p, self.scale_at = p, scale_at
         self.rng = np.random.default_rng() if rng is None else rng
 
     def forward(self, x):
-        """x -> y of the same shape. Keeps self.mask, what x was multiplied by, for backward: an array, or a number at test time.
+        """x -> y of the same shape. Keeps self.mask, what x was multiplied by, for backward: an
+        array, or a number at test time. Both have the dtype of x.
 
         In training a number is kept where self.rng.random(x.shape) is at least p."""
         if self.training:
@@ -256,11 +270,15 @@ class Dropout(Layer):
 
 
 class SoftmaxCrossEntropy(Layer):
-    """L = mean over the images of -log softmax(logits)[label].   dlogits = (softmax(logits) - one-hot(label)) / N."""
+    """L = mean over the images of -log softmax(logits)[label].
+
+    dlogits = (softmax(logits) - one-hot(label)) / N."""
 
     def forward(self, logits, labels):
-        """logits (N, classes), labels (N,) integers -> L, a float. Keeps self.log_p (N, classes), the logarithms of the probabilities,
-        and self.labels for backward. Logits of 10000 must not overflow."""
+        """logits (N, classes), labels (N,) integers -> L, a float.
+
+        Keeps self.log_p (N, classes), the logarithms of the probabilities, and self.labels for
+        backward. Logits of 10000 must not overflow, nor may a probability of 0 give log 0."""
         z = logits - logits.max(axis=1, keepdims=True)
         self.log_p = z - np.log(np.exp(z).sum(axis=1, keepdims=True))
         self.labels = labels
@@ -339,8 +357,9 @@ class Towers(Layer):
 class SGD:
     """Stochastic gradient descent with momentum and weight decay, the rule of 2012 (paper §5).
 
-    parameters: a list of `Parameter`s; those called "b" or "....b" are biases, with the learning rate lr * bias_lr and the decay
-    bias_decay. self.velocities holds an array v for each parameter, zeros at first."""
+    parameters: a list of `Parameter`s; those called "b" or "....b" are biases, with the learning
+    rate lr * bias_lr and the decay bias_decay. self.velocities holds an array v for each parameter,
+    zeros at first."""
 
     def __init__(self, parameters, lr=0.01, momentum=0.9, weight_decay=5e-4, bias_lr=2.0, bias_decay=0.0):
         self.parameters = list(parameters)
@@ -348,9 +367,11 @@ class SGD:
         self.velocities = [np.zeros_like(p.value) for p in self.parameters]
 
     def step(self):
-        """v <- momentum v - lr (g + decay w),   w <- w + v,   for every parameter, with w = p.value and g = p.grad.
+        """v <- momentum v - lr (g + decay w),   w <- w + v,   for every parameter, with w = p.value
+        and g = p.grad.
 
-        v and p.value change in place; g stays. lr may have changed since the last step. With lr = 0 nothing moves, not even v."""
+        v and p.value change in place; g stays. lr may have changed since the last step. With lr = 0
+        nothing moves, not even v."""
         for p, v in zip(self.parameters, self.velocities, strict=True):
             bias = p.name.split(".")[-1] == "b"
             lr = self.lr * self.bias_lr if bias else self.lr

@@ -10,6 +10,8 @@ from minigrad.device import CPU, Device, parse
 from minigrad.layers.base import Layer
 from minigrad.layers.parameter import inside
 
+LITTLE = 1 << 23  # bytes that come into a stage: below, handing tasks to threads takes longer than threads that wait for one another
+
 
 class Towers(Layer):
     """stages: a list, each stage a list with one `Sequential` per tower. devices: names or `Device`s, or a text such as "cpu,cpu", "0,1" or
@@ -85,8 +87,12 @@ class Towers(Layer):
         self.widths = None
         super().release()
 
-    def side_by_side(self, work, towers):
-        """[work(0), ..., work(towers - 1)]: towers of different devices run at the same time, those of one device in turn."""
+    def side_by_side(self, work, towers, bytes_in):
+        """[work(0), ..., work(towers - 1)]: towers of different devices run at the same time, those of one device in turn; but a CPU that
+        has no more threads than towers gives each thread a whole tower where little comes in."""
+        first = self.devices[0]
+        if len(self.devices) == 1 and 1 < first.threads <= towers and bytes_in < LITTLE:
+            return first.run(work, range(towers))
 
         def of_device(d):
             with self.devices[d]:
@@ -141,7 +147,7 @@ class Towers(Layer):
         with self.entered():
             inputs = self.everywhere(x, len(self.stages[0]))
             for s, stage in enumerate(self.stages):
-                parts = self.side_by_side(lambda t, stage=stage, inputs=inputs: stage[t].forward(inputs[t]), len(stage))
+                parts = self.side_by_side(lambda t, stage=stage, inputs=inputs: stage[t].forward(inputs[t]), len(stage), inputs[0].nbytes)
                 self.widths.append([part.shape[-1] for part in parts])
                 inputs, crossed = self.gather(parts, len(self.stages[s + 1]) if s + 1 < len(self.stages) else 1)
                 self.bytes_forward += crossed
@@ -158,7 +164,12 @@ class Towers(Layer):
                 per_channel, senders = partials[0].nbytes // sum(widths), len(partials)
                 self.bytes_backward += sum(per_channel * width * (senders - (t < senders)) for t, width in enumerate(widths))
                 arrived = self.scatter(partials, widths)
-                partials = self.side_by_side(lambda t, stage=stage, arrived=arrived: stage[t].backward(sum_of(arrived[t])), len(stage))
+                coming = sum(partial.nbytes for partial in partials)
+
+                def work(t, stage=stage, arrived=arrived):
+                    return stage[t].backward(sum_of(arrived[t]))
+
+                partials = self.side_by_side(work, len(stage), coming)
             if partials[0] is None:
                 return None
             arrived = [self.device_of(t).send(partial, self.device) for t, partial in enumerate(partials)]

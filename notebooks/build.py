@@ -1,9 +1,10 @@
 """Builds the notebooks of this folder from source/*.py: python notebooks/build.py
 
 A source is a Python script whose cells begin with `# %%` or `# %% [markdown]`; it runs as it is. A cell that begins with
-`# %% exercise="conv2d.backward"` is empty: it is filled with the class to write, blank or solved, cut from the library's own source, and
-followed by the cell that checks it. Several ids, one space between them, are blanks of one class. A text that begins with
-`# %% [markdown] mistakes="conv2d.backward"` gets the table of the known mistakes and of what the checker says of them."""
+`# %% exercise="conv2d.backward"` is empty: it is filled with the class to write, blank or solved, cut from the library's own source,
+below a text that says what it will be tried with, and followed by the cell that checks it. Several ids, one space between them, are
+blanks of one class. A text that begins with `# %% [markdown] mistakes="conv2d.backward"` gets the table of the known mistakes and of
+what the checker says of them."""
 
 import argparse
 import hashlib
@@ -18,22 +19,13 @@ import jupytext
 import nbformat
 
 from minigrad.coursework.exercises import find
+from minigrad.coursework.explain import looked_at
+from minigrad.coursework.release.address import first_cell, source_address
 from minigrad.coursework.release.notebooks import cell_id, check_text, class_text
 from minigrad.files import write_text
 
 HERE = Path(__file__).resolve().parent
-REPOSITORY = "https://github.com/minigrad/minigrad-alexnet"
-
-FIRST = f"""\
-# The library. In Colab, or wherever it is not installed yet, this installs it.
-try:
-    import minigrad
-except ImportError:
-    %pip install -q "minigrad-alexnet @ git+{REPOSITORY}"
-    import minigrad
-
-assert hasattr(minigrad, "LocalResponseNorm"), "this minigrad is another project of that name: pip uninstall minigrad"
-"""
+FIRST = first_cell(source_address())
 
 
 def build(source, solutions=False):
@@ -51,6 +43,7 @@ def build(source, solutions=False):
     for number, cell in enumerate(script.cells):
         exercises = find(cell.metadata.get("exercise", "").split()) if "exercise" in cell.metadata else []
         if exercises:
+            add("markdown", "\n\n".join(f"*{exercise.id}.* {looked_at(exercise)}" for exercise in exercises))
             add("code", class_text(exercises[0].source, exercises, "solution" if solutions else "blank"), cell_id(exercises))
             for exercise in exercises:
                 add("code", check_text(exercise), f"{cell_id([exercise])}-check")

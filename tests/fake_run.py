@@ -34,6 +34,9 @@ class FakeNet:
         self.training = False
         return self
 
+    def infer(self, x):
+        return self.forward(x)
+
     def forward(self, x):
         self.x = x.reshape(len(x), -1)
         if self.training:

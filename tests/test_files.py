@@ -114,3 +114,61 @@ def test_what_a_killed_process_leaves_is_found(tmp_path):
     assert left.read_text() == "half" and list(tmp_path.iterdir()) == [left]
     files.write_text(tmp_path / "a.bin", "whole")
     assert files.leftovers(tmp_path) == [left]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="elsewhere links need rights")
+def test_a_temporary_name_that_is_a_link_is_not_followed(tmp_path):
+    (tmp_path / "other").write_text("precious")
+    (tmp_path / f"a.{os.getpid()}.tmp.txt").symlink_to(tmp_path / "other")
+    files.write_text(tmp_path / "a.txt", "text")
+    assert (tmp_path / "other").read_text() == "precious" and (tmp_path / "a.txt").read_text() == "text"
+    assert not (tmp_path / "a.txt").is_symlink()
+
+
+@pytest.mark.parametrize("number", ["EINVAL", "ENOTSUP", "ENOSYS"])
+def test_a_file_system_that_cannot_flush_is_no_error(tmp_path, monkeypatch, number):
+    """CIFS and FUSE know no fsync of folders."""
+
+    def unknown(descriptor):
+        raise OSError(getattr(errno, number), "unknown")
+
+    monkeypatch.setattr(os, "fsync", unknown)
+    files.write_text(tmp_path / "a.txt", "text", durable=True)
+    assert (tmp_path / "a.txt").read_text() == "text"
+
+
+def test_names_that_only_look_like_leftovers_are_none(tmp_path):
+    for name in ("a.tmp", "my.tmp.txt", "12.tmp", "a.12.tmpx", "b.12.tmp.csv", "c.12.tmp"):
+        (tmp_path / name).write_text("")
+    assert [path.name for path in files.leftovers(tmp_path)] == ["b.12.tmp.csv", "c.12.tmp"]
+    files.sweep(tmp_path)
+    assert not files.leftovers(tmp_path) and len(list(tmp_path.iterdir())) == 4
+
+
+def test_a_folder_is_locked_for_one_and_nothing_is_left(tmp_path):
+    code = (
+        "import sys; from minigrad import files\ntry:\n    with files.locked(sys.argv[1]):\n        print('free')\n"
+        "except BlockingIOError as error:\n    print('held')"
+    )
+
+    def other():
+        return subprocess.run([sys.executable, "-c", code, str(tmp_path)], cwd=ROOT, capture_output=True, text=True).stdout.strip()
+
+    with files.locked(tmp_path):
+        assert other() == "held"
+        with pytest.raises(BlockingIOError):
+            with files.locked(tmp_path):
+                pass
+    assert other() == "free" and not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(os.name != "posix", reason="flock is POSIX's")
+def test_a_file_system_without_locks_is_no_error(tmp_path, monkeypatch):
+    import fcntl
+
+    def unknown(*arguments):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", unknown)
+    with files.locked(tmp_path):
+        pass

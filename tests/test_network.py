@@ -1,5 +1,8 @@
 """Network: what a network of one's own gets from its base, and that plain and fast layers compute the same."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 
@@ -119,3 +122,20 @@ def test_a_forward_that_fails_counts_no_step(monkeypatch):
 def test_towers_drop_units_of_their_own():
     a, b = (tower["drop1"] for tower in Tiny().towers.stages[1])
     assert a.key == b.key and a.first_unit != b.first_unit
+
+
+def test_a_pickled_network_carries_no_activations():
+    """Nor gradients; a copy in memory has both, and its backward is that of the same forward."""
+    net, x = AlexNet("small", num_classes=10), np.random.default_rng(0).standard_normal((64, 28, 28, 3), np.float32)
+    before = len(pickle.dumps(net))
+    dy = np.ones_like(net.forward(x))
+    net.backward(dy)
+    assert len(pickle.dumps(net)) < before + 1000
+    copied, loaded = copy.deepcopy(net), pickle.loads(pickle.dumps(net))
+    copied.backward(dy)
+    for p, q, r in zip(net.parameters(), copied.parameters(), loaded.parameters(), strict=True):
+        np.testing.assert_array_equal(p.grad, q.grad)
+        assert r.grad is None and np.array_equal(p.value, r.value)
+    with pytest.raises(RuntimeError, match="before forward"):
+        loaded.backward(dy)
+    np.testing.assert_array_equal(loaded.eval().forward(x), net.eval().forward(x))

@@ -16,8 +16,11 @@ import pytest
 from PIL import Image
 
 from minigrad.coursework import CheckFailed, check
+from minigrad.coursework.blanks import functions_in, split
 from minigrad.coursework.exercises import find
-from minigrad.coursework.source import plant
+from minigrad.coursework.release.address import NAME, first_cell, how_to_install, source_address
+from minigrad.coursework.release.proof import LONG, normalised
+from minigrad.coursework.source import plant, text_of
 
 nbformat = pytest.importorskip("nbformat")
 for package in ("jupytext", "nbclient", "ipykernel"):
@@ -26,7 +29,7 @@ for package in ("jupytext", "nbclient", "ipykernel"):
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = sorted((ROOT / "notebooks" / "source").glob("[0-9]*.py"))
 LARGEST = 300_000  # bytes of an output
-FIGURES = {"00": 3, "01": 3, "02": 2, "03": 3, "04": 4, "05": 3, "06": 3, "07": 3, "08": 3, "09": 7, "10": 4}  # at least
+FIGURES = {"00": 3, "01": 3, "02": 2, "03": 3, "04": 4, "05": 3, "06": 3, "07": 3, "08": 3, "09": 7, "10": 4, "11": 3, "12": 4}  # at least
 
 spec = importlib.util.spec_from_file_location("build", ROOT / "notebooks" / "build.py")
 build = importlib.util.module_from_spec(spec)
@@ -36,10 +39,22 @@ spec.loader.exec_module(build)
 # of a neighbour in the same row or column.
 LOOKED_AT = """
 import runpy, sys
+import matplotlib.text
 import matplotlib.pyplot as plt
 
 def has_numbers(axis):
     return any(label.get_visible() and label.get_text()[:1] in tuple("-−.$0123456789") for label in axis.get_ticklabels())
+
+def box(artist):
+    return artist.get_window_extent()
+
+def legend_on_a_label(figure):
+    # The first text that a legend of the figure lies on, or None.
+    labels = [text for axes in figure.axes for text in [*axes.texts, axes.title, axes.xaxis.label, axes.yaxis.label]]
+    labels += [label for axes in figure.axes if axes.axison for axis in (axes.xaxis, axes.yaxis) for label in axis.get_ticklabels()]
+    labels = [label for label in labels if label.get_visible() and label.get_text().strip()]
+    legends = [axes.get_legend() for axes in figure.axes if axes.get_legend() is not None]
+    return next((label.get_text() for legend in legends for label in labels if box(legend).overlaps(box(label))), None)
 
 def look():
     for number in plt.get_fignums():
@@ -47,6 +62,9 @@ def look():
         figure.canvas.draw()
         titles = [axes.get_title(place) for axes in figure.axes for place in ("left", "center")]
         assert any([figure.get_suptitle(), *titles]), f"figure {number} has no title"
+        words = " ".join(text.get_text() for text in figure.findobj(matplotlib.text.Text))
+        assert "`" not in words, f"figure {number} shows Markdown"
+        assert legend_on_a_label(figure) is None, f"{titles}: the legend lies on {legend_on_a_label(figure)!r}"
         places = {"x": lambda axes: round(axes.get_position().x0, 2), "y": lambda axes: round(axes.get_position().y0, 2)}
         for name, place in places.items():
             axis = {axes: getattr(axes, name + "axis") for axes in figure.axes if axes.axison}
@@ -130,6 +148,9 @@ def test_student_edition(source, monkeypatch):
     notebook = run(build.build(source), source, monkeypatch)
     assert printed(notebook, "stderr") == ""
     text = printed(notebook, "stdout")
+    place = SOURCES.index(source)
+    secrets = bodies(id for later in SOURCES[place:] for id in ids(later))
+    assert not leaked(text + str(outputs(notebook, "execute_result")), secrets)
     for id in ids(source):
         assert f"{id}: not started" in text
 
@@ -148,6 +169,56 @@ def test_solved_edition(source, monkeypatch):
         assert len(picture) < LARGEST
         assert np.asarray(Image.open(io.BytesIO(base64.b64decode(picture))).convert("L")).std() > 5
     assert all(len(json.dumps(output)) < LARGEST for kind in ("stream", "execute_result") for output in outputs(notebook, kind))
+
+
+# ---- nothing is given away
+
+
+def bodies(ids):
+    """The long lines of what these exercises ask for, normalised."""
+    found = set()
+    for exercise in find(list(ids)):
+        text = text_of(exercise.source)
+        nodes = functions_in(ast.parse(text))
+        found |= {normalised(line) for name in exercise.write for line in split(text.splitlines(), nodes[name])[1]}
+    return {line for line in found if len(line) >= LONG}
+
+
+def leaked(text, secrets):
+    lines = {normalised(line) for line in text.splitlines()}
+    return sorted(secret for secret in secrets if any(secret in line for line in lines))
+
+
+def test_no_solution_stands_above_its_exercise():
+    """Each cell, text or code, against the solutions of all exercises that come with it or after it, in this notebook and in later ones."""
+    waiting = [id for source in SOURCES for id in ids(source)]
+    for source in SOURCES:
+        for cell in build.build(source).cells:
+            for id in re.findall(r'^check\("([^"]+)"', cell.source, re.M):
+                assert waiting.pop(0) == id
+            assert not leaked(cell.source, bodies(waiting)), (source.stem, cell.source[:300])
+    assert not waiting
+
+
+def test_a_solution_above_its_exercise_is_seen():
+    planted = "        dx[:, i : i + S * OH : S, j : j + S * OW : S] += dy * self.won[..., m]"
+    for text in (f"A text.\n{planted}\n", f"in a sentence: `{planted.strip()}`"):
+        assert leaked(text, bodies(["maxpool.backward"]))
+    assert not leaked("A text without a solution.", bodies(["tanh.backward", "maxpool.backward"]))
+
+
+@each
+def test_every_exercise_has_a_heading_and_says_what_it_is_tried_with(source):
+    heading = ""
+    for number, cell in enumerate(cells := build.build(source).cells):
+        if cell.cell_type == "markdown":
+            headings = re.findall(r"^#+ .*", cell.source, re.M)
+            heading = headings[-1] if headings else heading
+        for line in re.findall(r'raise NotImplementedError\("(.*) is not written yet', cell.source):
+            assert "Exercise" in heading, f"{line}: below {heading!r}"
+        if id := re.match(r'from minigrad.coursework import check\n\ncheck\("([^"]+)"', cell.source):
+            above = "".join(other.source for other in cells[:number] if other.cell_type == "markdown")
+            assert f"*{id[1]}.* The cases look at: " in above
 
 
 @each
@@ -180,8 +251,10 @@ def test_a_planted_mistake_gets_the_sentence_of_its_box(id):
 
 # ---- the first cell
 
+ADDRESS = "https://example.org/somebody/minigrad"
 
-def first_cell(asked, found=None):
+
+def run_first_cell(address, asked, found=None):
     """Run it as IPython does; what it asks of `%pip` goes into a list, and from then on minigrad can be imported."""
     from IPython.core.inputtransformer2 import TransformerManager
 
@@ -190,19 +263,44 @@ def first_cell(asked, found=None):
             asked.append(f"{magic} {line}")
             sys.modules["minigrad"] = found
 
-    exec(TransformerManager().transform_cell(build.FIRST), {"get_ipython": Shell})
+    exec(TransformerManager().transform_cell(first_cell(address)), {"get_ipython": Shell})
 
 
 def test_first_cell_installs_the_library_only_where_it_is_missing(monkeypatch):
     asked, library = [], sys.modules["minigrad"]
-    first_cell(asked)
+    run_first_cell(ADDRESS, asked)
     assert asked == []
     monkeypatch.setitem(sys.modules, "minigrad", None)  # import raises ImportError
-    first_cell(asked, library)
-    assert asked == [f'pip install -q "minigrad-alexnet @ git+{build.REPOSITORY}"']
+    run_first_cell(ADDRESS, asked, library)
+    assert asked == [f'pip install -q "{NAME} @ git+{ADDRESS}"']
 
 
-def test_first_cell_knows_the_other_project_of_that_name(monkeypatch):
+def test_without_an_address_the_first_cell_says_what_to_do_and_fetches_nothing(monkeypatch):
+    asked = []
+    run_first_cell(None, asked)
+    monkeypatch.setitem(sys.modules, "minigrad", None)
+    with pytest.raises(ImportError, match=r"In a clone of it, run  pip install -e "):
+        run_first_cell(None, asked)
+    assert asked == [] and "http" not in first_cell(None)
+
+
+@pytest.mark.parametrize("address", [None, ADDRESS])
+def test_first_cell_knows_the_other_project_of_that_name(address, monkeypatch):
     monkeypatch.setitem(sys.modules, "minigrad", ModuleType("minigrad"))
     with pytest.raises(AssertionError, match="another project of that name"):
-        first_cell([])
+        run_first_cell(address, [])
+
+
+def test_the_address_is_one_setting(tmp_path):
+    (tmp_path / "setup.cfg").write_text("[metadata]\nname = x\n")
+    assert source_address(tmp_path) is None and "in a clone" in how_to_install(None)
+    (tmp_path / "setup.cfg").write_text(f"[metadata]\nname = x\nproject_urls =\n    Docs = https://d\n    Source = {ADDRESS}\n")
+    assert source_address(tmp_path) == ADDRESS and ADDRESS in how_to_install(ADDRESS)
+
+
+def test_readme_and_notebooks_name_the_address_that_is_set_and_no_other():
+    address = source_address()
+    texts = [ROOT / "README.md", ROOT / "notebooks" / "README.md", *(ROOT / "notebooks").glob("*.ipynb")]
+    found = {url for path in texts for url in re.findall(r"git\+(https?://[^\s\"\\]+)", path.read_text(encoding="utf-8"))}
+    assert found == ({address} if address else set())
+    assert address is None or address in (ROOT / "README.md").read_text(encoding="utf-8")

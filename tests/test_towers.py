@@ -1,5 +1,6 @@
 """Towers: columns that exchange channels between stages equal one column with block-structured weights."""
 
+import threading
 from copy import deepcopy
 
 import numpy as np
@@ -189,6 +190,24 @@ def test_the_layout_of_devices_changes_no_bit(rng, T, dtype):
     for devices in layouts(T):
         for result, number in zip(ten_steps(towers(T, devices, dtype), x, dy), expected, strict=True):
             np.testing.assert_array_equal(result, number)
+
+
+def test_a_cpu_with_two_threads_takes_two_towers_side_by_side_where_little_comes_in(rng, monkeypatch):
+    """Each waits for the other, which hangs unless both are at work."""
+    both = threading.Barrier(2, timeout=10)
+
+    class Meeting(Tanh):
+        def output_shape(self, shape):
+            if meet:
+                both.wait()
+            return shape
+
+    net = Towers([[Sequential(tanh=Meeting()), Sequential(tanh=Meeting())]], [Device("cpu", threads=2)])
+    x, meet = rng.standard_normal((3, 4)), True
+    y = net.forward(x)
+    meet = False
+    monkeypatch.setattr("minigrad.towers.LITTLE", 0)
+    np.testing.assert_array_equal(net.forward(x), y)
 
 
 def test_towers_side_by_side_never_read_what_has_not_arrived(rng):

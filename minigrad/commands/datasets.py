@@ -4,6 +4,7 @@ import numpy as np
 
 from minigrad import data
 from minigrad.commands.errors import UsageError
+from minigrad.names import one_name
 
 MADE_UP = 1 << 22  # pixels of the made-up images of a small network; of a large one eight times as many
 
@@ -43,7 +44,8 @@ def image_size(Network, config, dataset):
 def same_classes(config, dataset):
     """Raises UsageError unless the network with this config tells apart what the data set holds."""
     count, classes = config["num_classes"], config["classes"] or dataset.classes  # weights from elsewhere have no names
-    if count != len(dataset.classes) or list(dataset.classes) != list(classes):
+    classes = [one_name(name) for name in classes]  # older checkpoints have them as they were found
+    if count != len(dataset.classes) or list(dataset.classes) != classes:
         raise UsageError(
             f"The checkpoint knows {count} classes ({classes[0]}, ...), but {dataset.name} has {len(dataset.classes)} "
             f"({dataset.classes[0]}, ...)."

@@ -43,7 +43,7 @@ def command(Network, arguments):
     nearest = neighbours(net, loader, queries, known)
     image = shown.images[chosen[0]]
     if arguments.image is not None:
-        image = data.fit(data.read_image(arguments.image), *checkpoint.mean.shape[:2])
+        image = data.read_fitted(arguments.image, *checkpoint.mean.shape[:2])
     x, _ = next(loader([image], np.zeros(1, int)).batches(0))
 
     run = Path(arguments.checkpoint)
@@ -101,5 +101,5 @@ def activations(net, x):
         if isinstance(step.layer, Conv2d):
             active = after is not None and isinstance(after.layer, (ReLU, Tanh))
             part = net.up_to(after.name if active else step.name)
-            maps[step.name] = np.split(net.device.numpy(part.forward(x))[0], len(part.stages[-1]), axis=-1)
+            maps[step.name] = np.split(net.device.numpy(part.infer(x))[0], len(part.stages[-1]), axis=-1)
     return maps

@@ -3,11 +3,11 @@
 Layouts differ: there images are (N, C, H, W), convolutions (out, in, k, k), and the rows of fc6 run over (C, H, W); here over (H, W, C).
 What those networks expect of pixels is moved into their first layer, so that here they see pixels from 0 to 255 minus a mean."""
 
+import warnings
 from pathlib import Path
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import load_file
 
 from minigrad.layers import LocalResponseNorm
 from minigrad.training import Checkpoint, TrainingError, load_checkpoint
@@ -33,11 +33,13 @@ def load(path):
     if path.suffix == ".safetensors" and path.is_file():
         try:
             with safe_open(path, framework="np") as file:
-                names = set(file.keys())
-            if TORCHVISION[0] + ".weight" in names:
-                return from_torchvision(path, load_file(path))
+                prefix = prefix_of(file.keys())
+                if prefix is not None:
+                    return from_torchvision(path, {name: file.get_tensor(name) for name in file.keys()})
         except (OSError, SafetensorError):
             pass  # load_checkpoint says what is wrong
+        except (AttributeError, KeyError, TypeError, ValueError):
+            raise TrainingError(f"{path} holds numbers of a type that NumPy does not have: save it in float32.") from None
     return load_checkpoint(path)
 
 
@@ -56,22 +58,80 @@ def _torch_arrays(path):
             f"{path} can be read with PyTorch, which is not installed: pip install torch, or save it as .safetensors."
         ) from None
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        return {name: tensor.float().numpy() for name, tensor in state.items()}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of PyTorch's, about files that are refused below in one sentence
+            state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged file fails in many ways
-        raise TrainingError(f"{path} is no state dict of PyTorch: {str(error).splitlines()[0] if str(error) else error!r}.") from None
+        raise TrainingError(f"{path} {_looks_like(path, error)}.") from None
+    state = _innermost(state)
+    if state is None:
+        raise TrainingError(f"{path} is no state dict of PyTorch: it holds no dict of arrays; save model.state_dict().")
+    try:
+        return {name: tensor.detach().float().numpy() for name, tensor in state.items() if isinstance(tensor, torch.Tensor)}
+    except Exception as error:  # quantised, sparse, on no device
+        raise TrainingError(f"{path} holds arrays that cannot be read as float32: {_first_line(error)}.") from None
+
+
+def _innermost(state):
+    """The dict of arrays in what a training program saved, beside an optimiser's state and more; None if there is none."""
+    for _ in range(4):
+        if not isinstance(state, dict):
+            return None
+        inner = next(
+            (state[key] for key in ("state_dict", "model_state_dict", "model_state", "model", "net", "weights") if key in state), None
+        )
+        if not isinstance(inner, dict):
+            return state if any(hasattr(value, "shape") and isinstance(name, str) for name, value in state.items()) else None
+        state = inner
+    return None
+
+
+def _looks_like(path, error):
+    """What a file that PyTorch will not read without running it looks like, and what would work."""
+    text, content = str(error), _beginning(path)
+    if "TorchScript" in text or "constants.pkl" in content:
+        return "looks like a TorchScript program: load it with torch.jit.load and save its state_dict()"
+    if any(word in text for word in ("Unsupported global", "Unsupported class", "WeightsUnpickler", "weights_only")) and (
+        content.startswith("PK") or "torch" in content or "\x80" in content[:2]
+    ):
+        return (
+            "looks like a whole module, or holds other objects than arrays, which could run any program when it is opened: load it where "
+            "you trust it, and save model.state_dict()"
+        )
+    return f"is no state dict of PyTorch: {_first_line(error)}"
+
+
+def _beginning(path):
+    with open(path, "rb") as file:
+        return file.read(1 << 12).decode("latin-1")
+
+
+def _first_line(error):
+    return str(error).splitlines()[0].rstrip(".") if str(error) else repr(error)
 
 
 # ---- from torchvision
 
 
+def prefix_of(names):
+    """What stands before torchvision's names, such as "module." of a model that was trained on several GPUs; None if they are not there."""
+    end = TORCHVISION[0] + ".weight"
+    return next((name.removesuffix(end) for name in names if name == end or name.endswith("." + end)), None)
+
+
 def from_torchvision(path, arrays):
-    """A checkpoint of the variant "owt" from torchvision's state dict {"features.0.weight": array, ...}."""
+    """A checkpoint of the variant "owt" from torchvision's state dict {"features.0.weight": array, ...}, also with a prefix before all
+    names."""
+    prefix = prefix_of(arrays) or ""
     weights = []
     for name in TORCHVISION:
-        pair = [arrays.get(f"{name}.{kind}") for kind in ("weight", "bias")]
+        pair = [arrays.get(f"{prefix}{name}.{kind}") for kind in ("weight", "bias")]
         if pair[0] is None or pair[1] is None:
-            raise TrainingError(f"{path} is no state dict of torchvision's AlexNet: it lacks {name}.weight or {name}.bias.")
+            held = ", ".join(list(arrays)[:3])
+            raise TrainingError(
+                f"{path} is no state dict of torchvision's AlexNet: it lacks {name}.weight or {name}.bias, and holds {len(arrays)} arrays "
+                f"({held}, ...)."
+            )
         weights.append(pair)
     return _owt(path, weights)
 
@@ -87,12 +147,16 @@ def _values(path, weights, widths):
     values = {}
     for layer, (W, b), width in zip(LAYERS, weights, (*widths, 4096, 4096, None), strict=True):
         ndim = 4 if layer.startswith("conv") else 2
+        if any(a.dtype.kind != "f" or not np.isfinite(a).all() for a in (W, b)):
+            raise TrainingError(f"{path}: {layer} holds numbers that are no finite floats ({W.dtype}).")
         if W.ndim != ndim or (width is not None and W.shape[0] != width) or b.shape != W.shape[:1]:
             raise TrainingError(f"{path}: {layer} is {W.shape} with a bias of {b.shape}, but {width} outputs are expected.")
         if ndim == 4:
             W = W.transpose(2, 3, 1, 0)
         elif layer == "fc6":
             side = round((W.shape[1] / widths[-1]) ** 0.5)
+            if side**2 * widths[-1] != W.shape[1]:
+                raise TrainingError(f"{path}: fc6 has {W.shape[1]} inputs, which are no square of {widths[-1]} channels.")
             W = W.reshape(len(W), widths[-1], side, side).transpose(2, 3, 1, 0).reshape(-1, len(W))
         else:
             W = W.T

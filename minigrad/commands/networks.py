@@ -2,6 +2,7 @@
 
 import inspect
 import os
+from collections import Counter
 from pathlib import Path
 
 import minigrad
@@ -55,6 +56,14 @@ def known_config(path, checkpoint):
     missing = [key for key in ("variant", "init", "seed", "num_classes", "classes") if not isinstance(config, dict) or key not in config]
     if missing:
         raise UsageError(f"{path} is no checkpoint of a network of ours: its config does not say {', '.join(missing)}.")
+    if config["classes"] and len(config["classes"]) != config["num_classes"]:
+        raise UsageError(f"{path} names {len(config['classes'])} classes, but its config says {config['num_classes']}.")
+    outputs = Counter()  # of each layer, all towers together
+    for name, value in checkpoint.values.items():
+        if name.endswith(".b"):
+            outputs[name.split(".")[-2]] += value.size
+    if config["num_classes"] not in outputs.values():  # before so many are asked for: it is memory
+        raise UsageError(f"{path} says that it knows {config['num_classes']:,} classes, but none of its layers has so many outputs.")
     return config
 
 
@@ -64,6 +73,8 @@ def load_network(Network, path, device=None, fp32=False):
     config = known_config(path, checkpoint)
     net = make_network(Network, {**config, "device": device, "fp32": fp32, "plain": False}, config["num_classes"])
     training.restore(checkpoint, net)
+    if checkpoint.mean is None or min(checkpoint.mean.shape[:2]) < net.smallest:
+        raise UsageError(f"{path} has no mean image of at least {net.smallest} pixels, which the network needs.")
     return net.eval(), checkpoint
 
 

@@ -1,10 +1,13 @@
 """What a training run is made of: its config, where it begins, the plan of its learning rate, and its folder."""
 
+import json
+import shlex
 import sys
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from minigrad import data, training
+from minigrad import data, files, training
 from minigrad.commands.errors import UsageError
 from minigrad.commands.networks import default_variant, known_config
 from minigrad.optim import ByEpoch, Constant, LinearDecay, Plateau
@@ -62,17 +65,54 @@ def resumed_config(arguments, checkpoint):
     config = dict(known_config(arguments.resume, checkpoint))
     for key in FIXED:
         value, there = getattr(arguments, key), config.get(key)
-        if key == "data" and value is not None and data.absolute(value) == data.absolute(config.get("data", "")):
+        if key == "data" and value is not None and not config.get("synthetic"):
+            config["data"] = moved(config.get("data", ""), data.absolute(value))
             continue
         if value is not None and value != there:
             flag = "--" + key.replace("_", "-")
             made = f"without {flag}" if value is True and not there else f"with {flag} {there}"
             raise UsageError(f"The run was made {made}, so it cannot go on with {value}; leave {flag} out.")
+    missing = [
+        key for key in ("data", "batch_size", "lr", "momentum", "weight_decay", "schedule", "augment", "epochs") if key not in config
+    ]
+    if missing:
+        raise UsageError(
+            f"{arguments.resume} does not say with which {', '.join(missing)} it was trained, so it cannot go on: start a new run from its "
+            "weights with --checkpoint."
+        )
     config["epochs"] = arguments.epochs or config["epochs"]
-    config["device"] = arguments.device or config["device"]
+    config["device"] = arguments.device or config.get("device", "cpu")
     for key in ("fp32", "skip_bad"):
         config[key] = getattr(arguments, key) or config.get(key, False)
     return config
+
+
+def moved(there, here):
+    """Where the data of a run lies now: `here` instead of `there`. Raises UsageError for data of another kind; whether it is the same data
+    is seen when it is read (`same_data`)."""
+
+    def kind(spec):
+        return next((name for name in ("fashion-mnist", "cifar10:") if spec.startswith(name)), "a folder")
+
+    if kind(there) != kind(here):
+        raise UsageError(f"The run was made with --data {there}, so it cannot go on with {here}; leave --data out.")
+    return here
+
+
+def same_data(config, dataset, path):
+    """Note in the config how many images there are. With other numbers of them a run that goes on is no longer the same: a warning says so
+    where images may be left out, else UsageError is raised. Older runs do not know their numbers."""
+    now = [len(dataset.train_labels), len(dataset.val_labels)]
+    before, config["images"] = config.get("images", now), now
+    if before == now:
+        return
+    made = f"The run was made with {before[0]:,} images to train and {before[1]:,} to validate"
+    if not config["skip_bad"]:
+        raise UsageError(
+            f"{made}, but {dataset.name} has {now[0]:,} and {now[1]:,}: bring them back, or start a new run from its weights with "
+            f"--checkpoint {shlex.quote(str(path))}."
+        )
+    print(f"Warning: {made}; from here on there are {now[0]:,} and {now[1]:,}.", file=sys.stderr)
 
 
 # ---- the learning rate
@@ -109,6 +149,46 @@ def replanned(checkpoint, config):
 # ---- the folder
 
 
+CONFIG, HISTORY = "config.json", "history.csv"
+
+
+@contextmanager
+def held(folder):
+    """A run folder for this command alone. Raises UsageError if another one is at work there, or if it cannot be opened."""
+    try:
+        with files.locked(folder):
+            yield
+    except BlockingIOError as error:
+        if error.filename != str(folder):
+            raise
+        raise UsageError(f"Another command is at work in {folder}: wait until it has ended, or name another --output.") from None
+
+
+def holds_a_run(folder):
+    """Whether a folder holds anything of a run that is worth keeping. A run that ended before its first checkpoint has left its config and
+    a history without rows, and can be started again in its folder."""
+    if (folder / training.CHECKPOINT).exists():
+        return True
+    try:
+        history = folder / HISTORY
+        if history.exists() and history.read_text(encoding="utf-8").strip() != ",".join(training.COLUMNS):
+            return True
+        config = folder / CONFIG
+        return config.exists() and "variant" not in json.loads(config.read_text(encoding="utf-8"))
+    except (OSError, ValueError, TypeError, RecursionError):
+        return True
+
+
+def ended_early(path):
+    """Raises UsageError, which says what can be done, if `path` is the folder of a run that ended before its first checkpoint."""
+    folder = Path(path)
+    if folder.is_dir() and (folder / CONFIG).exists() and not holds_a_run(folder):
+        raise UsageError(
+            f"The run in {folder} ended before its first checkpoint, so there is nothing to go on with: start it again, with the options "
+            f"it was made with (they are in its {CONFIG}) and --output {shlex.quote(str(folder))}."
+        )
+
+
 class Folder:
     """Where a new run goes: the folder that was asked for, or the first of runs/NAME, runs/NAME-2, ... that does not exist. No run is ever
     overwritten, and no two runs share a folder, also if they start together.
@@ -118,11 +198,15 @@ class Folder:
     def __init__(self, asked):
         self.asked = Path(asked) if asked else None
         self.existed = self.asked is not None and self.asked.is_dir()
-        if self.existed and any((self.asked / name).exists() for name in (training.CHECKPOINT, "history.csv", "config.json")):
+        if self.existed and holds_a_run(self.asked):
             raise self.taken()
 
     def taken(self):
-        return UsageError(f"{self.asked} holds a run already: go on with it by --resume {self.asked}, or name another --output.")
+        if not (self.asked / training.CHECKPOINT).exists():
+            return UsageError(f"{self.asked} holds a run already, one without a checkpoint to go on with: name another --output.")
+        return UsageError(
+            f"{self.asked} holds a run already: go on with it by --resume {shlex.quote(str(self.asked))}, or name another --output."
+        )
 
     def make(self, name):
         """Make the folder and return it. Raises UsageError if it cannot be made, or if it was made by another run meanwhile."""

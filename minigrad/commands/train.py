@@ -1,6 +1,8 @@
 """train: a new run, one that goes on, or one that starts from the weights of another."""
 
+import shlex
 import sys
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,26 +16,44 @@ from minigrad.commands.networks import known_config, last_with_weights, layers_o
 
 
 def command(Network, arguments):
-    if arguments.resume:
-        if arguments.checkpoint:
-            raise UsageError("--resume goes on with a run, --checkpoint starts a new one from its weights: give one of them.")
-        checkpoint, start = training.load_checkpoint(arguments.resume), None
-        config = runs.resumed_config(arguments, checkpoint)
-    else:
-        checkpoint, start = None, imported.load(arguments.checkpoint) if arguments.checkpoint else None
+    with ExitStack() as holding:
+        own, new = folders(arguments)
+        if own is not None and own.is_dir():
+            holding.enter_context(runs.held(own))
+        checkpoint, start, config = beginning(Network, arguments)
+        if config["momentum"] >= 1:
+            raise UsageError(f"--momentum must be below 1, not {config['momentum']}.")
+        make_network(Network, config, config.get("num_classes", 2))  # what cannot be made is said before any data is read
+        dataset = datasets.load_data(Network, config, config["skip_bad"])
+        if checkpoint is not None:
+            datasets.same_classes(config, dataset)
+        runs.same_data(config, dataset, arguments.resume)
+        size = datasets.image_size(Network, config, dataset)
+        output = own
+        if own is None:
+            output = new.make(f"{config['variant']}-{dataset.name}")
+            holding.enter_context(runs.held(output))
+            if runs.holds_a_run(output):  # of a command that was there a moment before
+                raise new.taken()
+        return prepared(Network, arguments, config, dataset, size, output, checkpoint, start)
+
+
+def beginning(Network, arguments):
+    """The checkpoint of a run that goes on, or None; the one that a new run starts from, or None; and the run's config."""
+    if not arguments.resume:
+        start = imported.load(arguments.checkpoint) if arguments.checkpoint else None
         if start is not None:
             known_config(arguments.checkpoint, start)
-        config = runs.new_config(Network, arguments, start)
-    if config["momentum"] >= 1:
-        raise UsageError(f"--momentum must be below 1, not {config['momentum']}.")
-    own, new = folders(arguments)
+        return None, start, runs.new_config(Network, arguments, start)
+    if arguments.checkpoint:
+        raise UsageError("--resume goes on with a run, --checkpoint starts a new one from its weights: give one of them.")
+    runs.ended_early(arguments.resume)
+    checkpoint = training.load_checkpoint(arguments.resume)
+    return checkpoint, None, runs.resumed_config(arguments, checkpoint)
 
-    make_network(Network, config, config.get("num_classes", 2))  # what cannot be made is said before any data is read
-    dataset = datasets.load_data(Network, config, config["skip_bad"])
-    if checkpoint is not None:
-        datasets.same_classes(config, dataset)
-    size = datasets.image_size(Network, config, dataset)
-    output = new.make(f"{config['variant']}-{dataset.name}") if own is None else own
+
+def prepared(Network, arguments, config, dataset, size, output, checkpoint, start):
+    """Make the network and its loaders, say what they are, and train."""
     config["classes"], config["num_classes"] = list(dataset.classes), len(dataset.classes)
     net = make_network(Network, config, len(dataset.classes))
     if start is not None:
@@ -41,6 +61,8 @@ def command(Network, arguments):
     config["device"] = ",".join(device.name for device in net.towers.devices)
     config["arithmetic"] = "; ".join(dict.fromkeys(device.arithmetic for device in net.towers.devices))
     mean = mean_image(checkpoint, start, dataset, size)
+    if min(mean.shape[:2]) < size:
+        raise UsageError(f"The mean image of the checkpoint has {min(mean.shape[:2])} pixels, but the images are fed with {size}.")
     loaders = make_loaders(net, dataset, config, mean, size, arguments.workers)
     print(
         f"{config['variant']} on {dataset.name}: {len(dataset.train_labels):,} images to train, {len(dataset.val_labels):,} to validate, "
@@ -48,7 +70,8 @@ def command(Network, arguments):
         f"at most {loaders[0].memory / 1e6:,.0f} MB of batches ahead; into {output}",
         file=sys.stderr,
     )
-    return train(net, loaders, config, output, mean, checkpoint, f"python {program(Network)} --resume {output}")
+    go_on = f"python {program(Network)} --resume {shlex.quote(str(output))}"
+    return train(net, loaders, config, output, mean, checkpoint, go_on)
 
 
 def folders(arguments):
@@ -74,8 +97,10 @@ def start_from(start, net, config):
 def mean_image(checkpoint, start, dataset, size):
     """The mean image of a run: its own if it goes on, that of the weights it starts from if it is large enough, or the data's."""
     if checkpoint is not None:
+        if checkpoint.mean is None:
+            raise UsageError("The checkpoint has no mean image, so it cannot go on.")
         return checkpoint.mean
-    if start is not None and min(start.mean.shape[:2]) >= size:
+    if start is not None and start.mean is not None and min(start.mean.shape[:2]) >= size:
         return start.mean
     return data.mean_image(dataset.train_images) if dataset.mean is None else dataset.mean
 

@@ -9,8 +9,10 @@ from minigrad.coursework.checking import check_exercises, exercises_named, impl_
 from minigrad.coursework.console import UsageError, say
 from minigrad.coursework.exercises import ALL
 from minigrad.coursework.explain import explain
-from minigrad.coursework.grade.grading import grade
+from minigrad.coursework.grade.grading import Wishes, grade
+from minigrad.coursework.grade.submissions import SOURCES
 from minigrad.coursework.homework import HomeworkError
+from minigrad.coursework.judge.cage import SANDBOXES
 from minigrad.coursework.release.build import SYSTEMS, release
 from minigrad.coursework.worksheets import heading, parts_of, worksheet
 
@@ -55,20 +57,37 @@ def command_line():
     p.add_argument("homework", metavar="HOMEWORK.ini")
     p.add_argument("--out", required=True, metavar="FOLDER", help="a new folder")
     p.add_argument("--for", dest="systems", action="append", default=[], choices=tuple(SYSTEMS), help="make it for this system, too")
+    p.add_argument("--roster", metavar="ROSTER.csv", help="who is in the class, for exercises that are drawn for each student")
     p.set_defaults(run=release_command)
 
+    add_grade(commands)
+    return parser
+
+
+def add_grade(commands):
+    """The options of `grade`."""
     p = commands.add_parser("grade", help="grade a folder of submissions")
     p.add_argument("submissions", metavar="SUBMISSIONS", help="a folder with a folder, an archive or a file for each submission")
     p.add_argument("--homework", required=True, metavar="HOMEWORK.ini")
     p.add_argument("--out", metavar="GRADES.csv", help="a table, one row for each submission and exercise")
     p.add_argument("--json", metavar="RESULTS.json", help="the same with what students may see")
+    p.add_argument(
+        "--from", dest="source", choices=SOURCES, default="folder", help="the system whose export SUBMISSIONS is (default: folder)"
+    )
+    p.add_argument("--roster", metavar="ROSTER.csv", help="who is in the class: name, id; Canvas's gradebook or Moodle's grading worksheet")
+    p.add_argument("--canvas", metavar="GRADES.csv", help="write what Canvas imports")
+    p.add_argument("--moodle", metavar="GRADES.csv", help="write what Moodle imports")
+    p.add_argument("--alike", metavar="PAIRS.csv", help="write pairs of submissions that are alike after renaming: to be read, no verdict")
+    p.add_argument("--only", action="append", default=[], metavar="STUDENT|EXERCISE", help="grade only these again, in place")
     p.add_argument("--workers", type=int, default=2, help="how many submissions are graded at once (default: 2)")
     p.add_argument("--reveal", action="store_true", help="full reports of hidden cases, too: after the deadline")
     p.add_argument(
         "--for", dest="system", choices=("gradescope", "autolab"), help="SUBMISSIONS is a single one; results as this system reads them"
     )
+    p.add_argument(
+        "--sandbox", choices=SANDBOXES, default="auto", help="bubblewrap: where it is (auto), or not without it (require), or off"
+    )
     p.set_defaults(run=grade_command)
-    return parser
 
 
 def new_command(options):
@@ -103,21 +122,26 @@ def explain_command(options):
 
 
 def release_command(options):
-    say("\n".join(release(options.homework, options.out, options.systems)))
+    say("\n".join(release(options.homework, options.out, options.systems, options.roster)))
     return 0
 
 
 def grade_command(options):
-    lines = grade(
-        options.submissions,
-        options.homework,
+    wishes = Wishes(
         csv_file=options.out,
         json_file=options.json,
+        canvas_file=options.canvas,
+        moodle_file=options.moodle,
+        alike_file=options.alike,
+        roster=options.roster,
+        source=options.source,
         workers=options.workers,
         reveal=options.reveal,
+        only=tuple(options.only),
         system=options.system,
+        sandbox=options.sandbox,
     )
-    say("\n".join(lines))
+    say("\n".join(grade(options.submissions, options.homework, wishes)))
     return 0
 
 

@@ -6,17 +6,21 @@ they were written. In all functions below `lines` are the lines of a text, and `
 import ast
 import textwrap
 
+from minigrad.coursework.judge.caged.blank import docstring_of
 from minigrad.coursework.source import private, text_of
 
 BEGIN, END = "# BEGIN SOLUTION", "# END SOLUTION"  # the markers of nbgrader and otter
 
 
-def blank(source, functions, markers=False):
+def blank(source, functions, markers=False, later=None):
     """The text of a class or function in which these functions are blank: signature, docstring, `raise NotImplementedError`.
 
     functions: names; or a dict, name -> what the error calls it ("conv2d.backward"). markers: keep the bodies, between BEGIN and END.
+    later: such a dict of functions that are blank with markers, too: later exercises ask for them.
     Private functions that only the bodies use are dropped (or marked). Raises ValueError for a function that is not there."""
-    called = functions if isinstance(functions, dict) else {name: name for name in functions}
+    called = dict(functions) if isinstance(functions, dict) else {name: name for name in functions}
+    later = later or {}
+    called |= later
     text = text_of(source)
     lines, nodes = text.splitlines(), functions_in(ast.parse(text))
     for name in called:
@@ -26,7 +30,7 @@ def blank(source, functions, markers=False):
     for name, title in called.items():
         head, body, indent = split(lines, nodes[name])
         error = f'{indent}raise NotImplementedError("{title} is not written yet")'
-        replacements[name] = [*head, indent + BEGIN, *body, indent + END] if markers else [*head, error]
+        replacements[name] = [*head, indent + BEGIN, *body, indent + END] if markers and name not in later else [*head, error]
     for name in private_to_bodies(lines, nodes, called):
         indent = " " * nodes[name].col_offset
         replacements[name] = [indent + BEGIN, *lines_of(lines, nodes[name]), indent + END] if markers else []
@@ -50,13 +54,6 @@ def functions_in(tree):
     """name -> node of the functions at the top of a text and those of its classes."""
     nodes = [*tree.body, *(node for part in tree.body if isinstance(part, ast.ClassDef) for node in part.body)]
     return {node.name: node for node in nodes if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))}
-
-
-def docstring_of(node):
-    """The statement that is a function's docstring, or None."""
-    first = node.body[0]
-    is_text = isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str)
-    return first if is_text else None
 
 
 def first_line(node):
@@ -134,31 +131,3 @@ def split_beside(lines, node):
 def after(line, node):
     """What follows a statement on its last line. `ast` counts in bytes."""
     return line.encode()[node.end_col_offset :].decode()
-
-
-# ---- is it blank?
-
-
-def is_blank(function):
-    """Whether a function holds nothing but a docstring and `raise NotImplementedError`, `...` or `pass`. False if it is no function."""
-    try:
-        node = ast.parse(text_of(function)).body[0]
-    except (OSError, TypeError, SyntaxError, IndexError):  # there is no text, as after exec: look at the compiled code
-        return getattr(getattr(function, "__code__", None), "co_names", None) == ("NotImplementedError",)
-    return hasattr(node, "body") and only_blank(node)
-
-
-def only_blank(node):
-    """The same for a node of `ast`."""
-    body = node.body[docstring_of(node) is not None :]
-    return len(body) <= 1 and all(is_nothing(statement) for statement in body)
-
-
-def is_nothing(statement):
-    """Whether a statement is `raise NotImplementedError`, with or without a message, `...` or `pass`."""
-    if isinstance(statement, ast.Raise) and statement.exc is not None:
-        exception = statement.exc.func if isinstance(statement.exc, ast.Call) else statement.exc
-        return isinstance(exception, ast.Name) and exception.id == "NotImplementedError"
-    return isinstance(statement, ast.Pass) or (
-        isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant) and statement.value.value is Ellipsis
-    )

@@ -5,9 +5,10 @@ import inspect
 import textwrap
 from dataclasses import replace
 
-from minigrad.coursework.blanks import docstring_of, functions_in
+from minigrad.coursework.blanks import functions_in
 from minigrad.coursework.cases import Case
-from minigrad.coursework.exercises import find
+from minigrad.coursework.exercises import ALL, find
+from minigrad.coursework.judge.caged.blank import docstring_of
 from minigrad.coursework.judge.runner import by_gradients
 from minigrad.coursework.source import plant, text_of
 
@@ -110,18 +111,53 @@ DERIVATIONS = {
         x[t] goes to tower t (first half) and to tower t + 1 (second half). dx[t] is the sum of the gradients from both.""",
 }
 
+# What the public cases of an exercise look at, by the kind of case or the name of the property.
+LOOKED_AT = {
+    "worked": "an example small enough for paper",
+    "forward": "values, of two batches and in any memory layout; what is handed in stays as it was; float32 in gives float32 out",
+    "gradients": "gradients, by differences, of two batches; backward called twice; what is handed in stays as it was; float32 in gives "
+    "float32 out",
+    "is_view": "the values, and whether the result shares the memory of x",
+    "changes_in_place": "whether all who hold the array, or a view of it, see the change",
+    "keeps_dtype": "the values, and the dtype: float32 and float64 come out as they went in",
+    "answers": "the letter",
+    "differences": "slopes of functions of which one uses its memory again; t is restored bit by bit",
+    "adjoint_of_im2col": "whether it is the transpose of im2col",
+    "adjoint": "whether backward is the transpose of forward",
+    "towers_in_one": "towers side by side against one tower with your weights",
+    "same_network": "names, shapes and values of the whole network",
+    "drops": "how many numbers are dropped and by what the rest is multiplied; masks of two images and of two steps differ",
+    "crops": "whether each crop is a piece of its image, every place and both sides occur, and images have draws of their own",
+    "noise": "whether all pixels of an image shift alike, and by how much on average; the images stay as they were",
+    "one_number": "a single weight or bias, step by step",
+    "trajectory": "weights, biases and velocities while lr changes, down to 0; in place; gradients stay as they were",
+    "drops_channels": "which channels are dropped and by what the rest is multiplied; masks of two images and of two steps differ",
+}
+
+
+def looked_at(exercise):
+    """What the public cases of an exercise look at, in one sentence; with what forward has to keep, where backward comes later."""
+    words = list(dict.fromkeys(LOOKED_AT[case.property or case.kind] for case in exercise.cases))
+    kept = exercise.write == ("forward",) and any(other.source is exercise.source and other is not exercise for other in ALL)
+    more = " Backward is tried with what your forward keeps: keep it under the names that the docstring gives." if kept else ""
+    return f"The cases look at: {'; '.join(words)}.{more}"
+
+
 # What `explain hunt.N` shows: the report on an exercise's model with a mistake planted, tried with a case; and the four answers.
 HUNTS = {
-    1: ("conv2d.backward", "dW divided by N", Case("hunt", (3, 5, 4, 2), (2, 5, 3)),
-        ("db is counted twice", "the kernel is flipped in backward", "dW is averaged over the images", "patches in another order than W")),
+    1: ("linear.backward", "dW divided by N", Case("hunt", (3, 5), (5, 4)),
+        ("db is counted twice", "the sign of dW", "dW is averaged over the images", "dW is the right array, its rows taken for columns")),
     2: ("relu.backward", "mask of an old batch", Case("hunt", (3, 5)),
-        ("the mask is that of an earlier forward", "the mask is taken from dy", "forward writes into x", "negative x pass a thousandth")),
-    3: ("conv2d.backward", "rows no window reaches are missing", Case("hunt", (3, 6, 5, 2), (2, 4, 3), {"stride": 2}),
-        ("padding is not cropped", "= for += in col2im", "the sign of dx", "rows and columns that no window read are missing")),
-    4: ("loss.backward", "divided by N·C", Case("hunt", (3, 7), labels=(4, 0, 6)),
-        ("1/N is forgotten", "the mean is over images and classes", "the one-hot is forgotten", "labels of the next row")),
-    5: ("dropout.backward", "a new mask in backward", Case("hunt", (3, 4, 5), kwargs={"p": 0.3}),
-        ("backward draws a mask of its own", "backward forgets the scale", "the mask comes from np.random", "backward writes into dy")),
+        ("backward asks where x of an earlier batch was positive", "backward asks where dy, not x, is positive", "forward writes into x",
+         "negative x pass a thousandth")),
+    3: ("linear.backward", "db not summed", Case("hunt", (3, 5), (5, 4)),
+        ("db is averaged over the images", "the sign of db", "db grows with every call", "db is not summed over the images")),
+    4: ("relu.backward", "mask from dy", Case("hunt", (3, 5)),
+        ("dy passes everywhere", "backward asks where dy, not x, is positive", "backward writes into dy",
+         "backward asks where x of an earlier batch was positive")),
+    5: ("linear.backward", "dW = dy.T @ x reshaped", Case("hunt", (3, 5), (5, 4)),
+        ("dW is the right array, its rows taken for columns", "dW is averaged over the images", "the sign of dW",
+         "dW grows with every call")),
 }  # fmt: skip
 
 
@@ -142,7 +178,8 @@ def explain(exercise):
         lines += ["", f"{name}:"]
         document = docstring_of(nodes[name])
         lines.append(textwrap.indent(inspect.cleandoc(document.value.value), "    "))
-    lines += ["", f"Public cases: {', '.join(case.name for case in exercise.cases)}. Hidden ones have other sizes, settings and numbers."]
+    lines += ["", textwrap.fill(looked_at(exercise), 100)]
+    lines += [f"Public cases: {', '.join(case.name for case in exercise.cases)}. Hidden ones have other sizes, settings and numbers."]
     return "\n".join(lines)
 
 

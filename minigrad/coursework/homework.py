@@ -2,13 +2,18 @@
 
 import configparser
 import re
-from dataclasses import dataclass
+import zlib
+from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
+
+import numpy as np
 
 from minigrad.coursework import feedback
 from minigrad.coursework.exercises import ALL, find
 
-KEYS = ("title", "due", "seed", "feedback", "forbidden", "partial")
+KEYS = ("title", "due", "seed", "feedback", "forbidden", "partial", "late")
+DUE = "due = 2026-11-27 12:00"  # as it is written where it is counted from
 
 
 class HomeworkError(ValueError):
@@ -25,7 +30,11 @@ class Homework:
     feedback   what students learn about these, one of minigrad.coursework.feedback.LEVELS
     forbidden  names of imports that are refused besides the usual ones
     partial    nbgrader gives points in proportion to the cases that pass, not all or none
-    points     id of an exercise -> points"""
+    points     id of an exercise -> points
+    late       the share of the points that each day after `deadline` takes off, from 0 to 1
+    deadline   a datetime, or None where nobody counts from it
+    bonus      ids of exercises whose points are earned, but not expected
+    choices    tuples of ids: of each, a student gets one"""
 
     path: Path
     title: str
@@ -35,6 +44,24 @@ class Homework:
     forbidden: tuple
     partial: bool
     points: dict
+    late: float = 0.0
+    deadline: datetime = None
+    bonus: frozenset = frozenset()
+    choices: tuple = ()
+
+    @property
+    def possible(self):
+        """The points of all exercises of a student but the bonus."""
+        dropped = {id for choice in self.choices for id in choice[1:]}
+        return sum(points for id, points in self.points.items() if id not in self.bonus and id not in dropped)
+
+    def of(self, student):
+        """The homework of one student, a text that names them: of each choice the exercise that the seed draws for them."""
+        dropped = set()
+        for i, choice in enumerate(self.choices):
+            drawn = np.random.default_rng((self.seed, zlib.crc32(student.encode()), i)).integers(len(choice))
+            dropped |= set(choice) - {choice[drawn]}
+        return replace(self, points={id: points for id, points in self.points.items() if id not in dropped}, choices=())
 
     @property
     def name(self):
@@ -69,11 +96,36 @@ def read_homework(path):
     partial = settings.get("partial", "no")
     if partial not in ("yes", "no"):
         raise HomeworkError(f"{path}: partial must be yes or no, not {partial!r}")
-    points = {id: read_points(path, id, text) for id, text in sections["exercises"].items()}
-    if not points:
+    points, choices = {}, []
+    bonus = dict(sections["bonus"]) if "bonus" in sections else {}
+    for key, text in [*sections["exercises"].items(), *bonus.items()]:
+        ids = tuple(re.split(r"\s*\|\s*", key))
+        for id in ids:
+            if id in points:
+                raise HomeworkError(f"{path}: {id} stands there twice")
+            points[id] = read_points(path, id, text)
+        choices += [ids] if len(ids) > 1 else []
+    if not sections["exercises"]:
         raise HomeworkError(f"{path}: [exercises] is empty; a line is an id and its points: conv2d.backward = 4")
     forbidden = tuple(name for name in re.split(r"[,\s]+", settings.get("forbidden", "")) if name)
-    return Homework(path, settings.get("title", path.stem), settings.get("due", ""), seed, level, forbidden, partial == "yes", points)
+    due = settings.get("due", "")
+    late, deadline = read_late(path, settings.get("late", ""), due)
+    bonus = frozenset(id for key in bonus for id in re.split(r"\s*\|\s*", key))
+    title, partial = settings.get("title", path.stem), partial == "yes"
+    return Homework(path, title, due, seed, level, forbidden, partial, points, late, deadline, bonus, tuple(choices))
+
+
+def read_late(path, text, due):
+    """(share of the points that a day takes off, the datetime from which days are counted) of `late = 10% a day`. Raises HomeworkError."""
+    if not text:
+        return 0.0, None
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*%\s*(?:a|per)\s+day", text)
+    if not match or not 0 < float(match[1]) <= 100:
+        raise HomeworkError(f"{path}: late must be written so: late = 10% a day; not {text!r}")
+    try:
+        return float(match[1]) / 100, datetime.fromisoformat(due).replace(tzinfo=None)
+    except ValueError:
+        raise HomeworkError(f"{path}: with late, due must be a date and a time: {DUE}; not {due!r}") from None
 
 
 def read_sections(path):

@@ -471,28 +471,28 @@ def wrong_answer(right, wrong, why):
 
 HUNT_1 = (
     wrong_answer("c", "a", "With db doubled, db would be wrong: it is right here."),
-    wrong_answer("c", "b", "A flipped kernel in backward changes dx, not dW."),
-    wrong_answer("c", "d", "Patches in another order would only change places in dW; here every number is off by the same factor."),
+    wrong_answer("c", "b", "A wrong sign is the factor -1; here the factor is another."),
+    wrong_answer("c", "d", "Rows taken for columns change places; here every number is off by the same factor."),
 )
 HUNT_2 = (
-    wrong_answer("a", "b", "A mask of dy is not linear in dy, whatever came before; the report says that the batch before matters."),
+    wrong_answer("a", "b", "Then dx of a single batch would be wrong, too; the report says that the batch before matters."),
     wrong_answer("a", "c", "Writing into x would be named `writes-x`."),
-    wrong_answer("a", "d", "A leak is wrong in the first batch already."),
+    wrong_answer("a", "d", "A thousandth that passes would be wrong in the first batch already."),
 )
 HUNT_3 = (
-    wrong_answer("d", "a", "Without the crop dx would have the right shape."),
-    wrong_answer("d", "b", "Then dx would have the right shape, and wrong numbers where windows overlap."),
-    wrong_answer("d", "c", "The sign changes no shape."),
+    wrong_answer("d", "a", "An average has the right shape, and a factor of 1/N."),
+    wrong_answer("d", "b", "The sign changes no shape."),
+    wrong_answer("d", "c", "What grows keeps its shape; the report would say `not-repeatable`."),
 )
 HUNT_4 = (
-    wrong_answer("b", "a", "Without 1/N the factor would be N, which is more than 1."),
-    wrong_answer("b", "c", "Without the one-hot only N numbers would be wrong: those of the labels."),
-    wrong_answer("b", "d", "Then the two labels of a row would be wrong, and all else right."),
+    wrong_answer("b", "a", "dy that passes everywhere is linear in dy."),
+    wrong_answer("b", "c", "The report would say `writes-dy`."),
+    wrong_answer("b", "d", "The report would say that the batch before matters (`stale`)."),
 )
 HUNT_5 = (
-    wrong_answer("a", "b", "A missing factor would be the same in both calls."),
-    wrong_answer("a", "c", "That would be named `foreign-randomness`."),
-    wrong_answer("a", "d", "dy is as it was, else the report would say `writes-dy`."),
+    wrong_answer("a", "b", "An average is the factor 1/N, the same for all numbers."),
+    wrong_answer("a", "c", "A wrong sign is the factor -1, the same for all numbers."),
+    wrong_answer("a", "d", "What grows would be named `not-repeatable`."),
 )
 
 # ---- variants: variants.py

@@ -11,7 +11,8 @@ from minigrad.layers import Layer
 
 
 def windows(x, K, S=1):
-    """x (N, H, W, C) -> (N, OH, OW, K, K, C), all K x K windows, S apart, that fit: [n, r, q] is x[n, r S : r S + K, q S : q S + K].
+    """x (N, H, W, C) -> (N, OH, OW, K, K, C), all K x K windows, S apart, that fit:
+    [n, r, q] is x[n, r S : r S + K, q S : q S + K].
 
     A view: no number is copied."""
     found = sliding_window_view(x, (K, K), axis=(1, 2))[:, ::S, ::S]  # N OH OW C K K
@@ -19,8 +20,8 @@ def windows(x, K, S=1):
 
 
 def in_place(w, g, lr):
-    """w <- w - lr * g, in the memory that w already has: whoever else holds w, or a view of it, sees the change. g stays as it is.
-    Returns nothing."""
+    """w <- w - lr * g, in the memory that w already has: whoever else holds w, or a view of it,
+    sees the change. g stays as it is. Returns nothing."""
     w -= lr * g
 
 
@@ -33,9 +34,11 @@ def float64_leak(x, scale):
 
 
 def numerical_gradient(f, t, dy, h=6e-6):
-    """The gradient of sum(dy * f(t)) with respect to every number of t, by central differences with step h: an array shaped as t.
+    """The gradient of sum(dy * f(t)) with respect to every number of t, by central differences with
+    step h: an array shaped as t.
 
-    t is float64. It is changed in place, one number at a time, handed to f, and restored exactly."""
+    t is float64. It is changed in place, one number at a time, handed to f, and restored exactly.
+    f may give its next answer in the same memory: copy what it gives."""
     gradient = np.empty(t.shape)
     for i in np.ndindex(t.shape):
         old = t[i]
@@ -54,7 +57,8 @@ def numerical_gradient(f, t, dy, h=6e-6):
 def shapes(image, layers):
     """What comes out of each layer, as a list of (H, W, C).
 
-    image: (H, W, C). layers: a list of ("conv", K, S, (top, bottom, left, right), CO) and ("pool", K, S)."""
+    image: (H, W, C). layers: a list of ("conv", K, S, (top, bottom, left, right), CO) and
+    ("pool", K, S)."""
     H, W, C = image
     found = []
     for kind, K, S, *more in layers:
@@ -66,12 +70,15 @@ def shapes(image, layers):
 
 
 def stages(widths, hidden, classes, left):
-    """The stages of a small AlexNet with two towers: a list of lists, each with one `Sequential` for each tower, ready for `Towers`.
+    """The stages of a small AlexNet with two towers: a list of lists, each with one `Sequential`
+    for each tower, ready for `Towers`.
 
-    widths: kernels of conv1 and conv2, hidden: units of fc3, classes: logits; both towers together. left: rows (and columns) behind pool2.
+    widths: kernels of conv1 and conv2, hidden: units of fc3, classes: logits; both towers together.
+    left: rows (and columns) behind pool2.
     Stage 0: conv1 (3 x 3, padding 1, of 3 channels), relu1, norm1, pool1 (3 / 2).
     Stage 1, which sees the channels of both towers: conv2 (3 x 3, padding 1), relu2, pool2 (3 / 2).
-    Stage 2, which sees both again: flatten, fc3, relu3, drop3. Stage 3: fc4, half of the classes in each tower.
+    Stage 2, which sees both again: flatten, fc3, relu3, drop3.
+    Stage 3, which sees both: fc4, half of the classes in each tower.
     Use the layers of minigrad, with their default arguments where nothing is said."""
     c1, c2 = (width // 2 for width in widths)
 
@@ -94,9 +101,11 @@ def stages(widths, hidden, classes, left):
 
 
 def crop_flip(images, size, rng):
-    """images (N, H, W, C) -> (N, size, size, C): of each image a square, every place equally likely, mirrored half of the time.
+    """images (N, H, W, C) -> (N, size, size, C): of each image a square, every place equally
+    likely, mirrored half of the time.
 
-    Each image has draws of its own, from rng, a numpy.random.Generator. With H = 256 and size = 224 the first row is 0 to 32."""
+    Each image has draws of its own, from rng, a numpy.random.Generator. With H = 256 and size = 224
+    the first row is 0 to 32, both included."""
     N, H, W, C = images.shape
     crops = np.empty((N, size, size, C), images.dtype)
     for n in range(N):
@@ -107,10 +116,11 @@ def crop_flip(images, size, rng):
 
 
 def colour_noise(images, sigma, V, rng):
-    """images (N, H, W, 3) -> the same with V @ (0.1 * sigma * n) added to every pixel of an image; n (3,) is drawn from N(0, 1) for each
-    image (paper §4.1).
+    """images (N, H, W, 3) -> the same with V @ (0.1 * sigma * n) added to every pixel of an image;
+    n (3,) is drawn from N(0, 1) for each image (paper §4.1).
 
-    sigma (3,): standard deviations along the principal components of the training images' colours. V (3, 3): the components, as columns.
+    sigma (3,): standard deviations along the principal components of the training images' colours.
+    V (3, 3): the components, as columns. rng: a numpy.random.Generator.
     A fresh array of the dtype of the images."""
     n = rng.standard_normal((len(images), 3))
     shift = (0.1 * sigma * n) @ V.T
@@ -118,7 +128,8 @@ def colour_noise(images, sigma, V, rng):
 
 
 def top_k_error(logits, labels, k):
-    """The fraction of the rows of logits (N, classes) whose label (N,) is not among the k largest. A float."""
+    """The fraction of the rows of logits (N, classes) whose label (N,) is not among the k largest.
+    A float."""
     largest = np.argsort(-logits, axis=1)[:, :k]
     return float((largest != labels[:, None]).all(axis=1).mean())
 
@@ -127,27 +138,37 @@ def top_k_error(logits, labels, k):
 
 
 def hunt_1():
-    """The mistake that layer 1 of `python -m minigrad.coursework explain hunt.1` has: "a", "b", "c" or "d"."""
+    """The letter of the mistake that layer 1 has: "a", "b", "c" or "d".
+
+    `python -m minigrad.coursework explain hunt.1` shows its report and the choice."""
     return "c"
 
 
 def hunt_2():
-    """The mistake that layer 2 of `python -m minigrad.coursework explain hunt.2` has: "a", "b", "c" or "d"."""
+    """The letter of the mistake that layer 2 has: "a", "b", "c" or "d".
+
+    `python -m minigrad.coursework explain hunt.2` shows its report and the choice."""
     return "a"
 
 
 def hunt_3():
-    """The mistake that layer 3 of `python -m minigrad.coursework explain hunt.3` has: "a", "b", "c" or "d"."""
+    """The letter of the mistake that layer 3 has: "a", "b", "c" or "d".
+
+    `python -m minigrad.coursework explain hunt.3` shows its report and the choice."""
     return "d"
 
 
 def hunt_4():
-    """The mistake that layer 4 of `python -m minigrad.coursework explain hunt.4` has: "a", "b", "c" or "d"."""
+    """The letter of the mistake that layer 4 has: "a", "b", "c" or "d".
+
+    `python -m minigrad.coursework explain hunt.4` shows its report and the choice."""
     return "b"
 
 
 def hunt_5():
-    """The mistake that layer 5 of `python -m minigrad.coursework explain hunt.5` has: "a", "b", "c" or "d"."""
+    """The letter of the mistake that layer 5 has: "a", "b", "c" or "d".
+
+    `python -m minigrad.coursework explain hunt.5` shows its report and the choice."""
     return "a"
 
 
@@ -155,8 +176,10 @@ def hunt_5():
 
 
 class Exchange(Layer):
-    """What towers do between two stages: each gets the channels of all. x (T, N, H, W, C) -> y (T, N, H, W, T * C), the channels of
-    tower 0 first, in every tower. Backward, each tower's channels are told by all towers what L does when they change."""
+    """What towers do between two stages: each gets the channels of all.
+
+    x (T, N, H, W, C) -> y (T, N, H, W, T * C), the channels of tower 0 first, in every tower.
+    Backward, each tower's channels are told by all towers what L does when they change."""
 
     def forward(self, x):
         """x (T, ..., C) -> y (T, ..., T * C)."""
@@ -170,8 +193,9 @@ class Exchange(Layer):
 
 
 def block_weights(parts):
-    """parts: a list of T kernels (K, K, C, CO), one for each tower -> W (K, K, T * C, T * CO) of one tower that does what they do side
-    by side: the inputs of tower t reach only the outputs of tower t."""
+    """parts: a list of T kernels (K, K, C, CO), one for each tower -> W (K, K, T * C, T * CO) of
+    one tower that does what they do side by side: the inputs of tower t reach only the outputs of
+    tower t."""
     T, (K, _, C, CO) = len(parts), parts[0].shape
     W = np.zeros((K, K, T * C, T * CO), parts[0].dtype)
     for t, part in enumerate(parts):

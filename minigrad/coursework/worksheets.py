@@ -3,7 +3,8 @@
 import ast
 import inspect
 
-from minigrad.coursework.blanks import BEGIN, END, blank
+from minigrad.coursework.blanks import BEGIN, END, blank, functions_in
+from minigrad.coursework.exercises import ALL
 from minigrad.coursework.source import helpers, module_of, names_in, private, text_of
 
 
@@ -13,6 +14,23 @@ def parts_of(exercises):
     for exercise in exercises:
         parts.setdefault(exercise.source, {}).update({name: exercise.id for name in exercise.write})
     return list(parts.items())
+
+
+def written_later(source, functions):
+    """name -> id of the functions of a source that exercises behind these ask for: what is handed out must not hold them.
+
+    functions: name -> id, as in `parts_of`."""
+    places = {exercise.id: place for place, exercise in enumerate(ALL) if exercise.source is source}
+    last = max((places[id] for id in functions.values() if id in places), default=len(ALL))
+    later = [exercise for exercise in ALL if places.get(exercise.id, -1) > last]
+    return {name: exercise.id for exercise in later for name in exercise.write if name not in functions}
+
+
+def tools(source, own):
+    """The names of the private helpers `own` that more than one function of a source uses: they belong to no single solution."""
+    tree = ast.parse(text_of(source))
+    used = [names_in(ast.unparse(node)) for node in functions_in(tree).values()]
+    return {helper.__name__ for helper in own if sum(helper.__name__ in names for names in used) > 1}
 
 
 def heading(exercises, impl="student"):
@@ -60,17 +78,19 @@ def import_lines(sources):
 
 
 def definitions(source, functions, form="blank"):
-    """The text of one source in a file. functions: as in `blank`. form: "blank", "markers" or "solution".
+    """The text of one source in a file. functions: as in `parts_of`. form: "blank", "markers" or "solution".
 
-    Private helpers of its module come along: all of them with a solution, with a blank only those that the given part uses."""
+    With a blank, what later exercises ask for is blank as well. Private helpers of its module come along: all of them with a solution,
+    with a blank those that the given part uses and those that more than one function uses."""
     own = [helper for helper in helpers(source) if private(helper.__name__)]
     if form == "solution":
         return "\n\n".join(text_of(part) for part in [*own, source])
-    given, waiting = set(), names_in(blank(source, functions))
+    later = written_later(source, functions)
+    given, waiting = set(), names_in(blank(source, functions, later=later)) | tools(source, own)
     while more := {helper.__name__ for helper in own} & waiting - given:
         given |= more
         waiting = set().union(*(names_in(text_of(helper)) for helper in own if helper.__name__ in more))
     texts = [text_of(helper) for helper in own if helper.__name__ in given]
     if form == "markers":
         texts += [f"{BEGIN}\n{text_of(helper)}{END}\n" for helper in own if helper.__name__ not in given]
-    return "\n\n".join([*texts, blank(source, functions, markers=form == "markers")])
+    return "\n\n".join([*texts, blank(source, functions, form == "markers", later)])

@@ -3,7 +3,7 @@
 from minigrad.data.checks import DataError
 from minigrad.data.colour import noise_matrix
 from minigrad.data.datasets import Dataset, absolute, load, side, synthetic
-from minigrad.data.images import Folder, Some, central_square, evenly_spaced, fit, read_image
+from minigrad.data.images import Folder, Some, central_square, evenly_spaced, fit, read_fitted, read_image
 from minigrad.data.loader import Loader, colours, mean_image
 from minigrad.data.prepare import prepare
 
@@ -22,6 +22,7 @@ __all__ = [
     "mean_image",
     "noise_matrix",
     "prepare",
+    "read_fitted",
     "read_image",
     "side",
     "synthetic",

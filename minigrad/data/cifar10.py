@@ -4,6 +4,7 @@ A pickle is a program. These are read with an interpreter that knows arrays of b
 
 import io
 import pickle
+import pickletools
 
 import numpy as np
 
@@ -12,6 +13,8 @@ from minigrad.data.checks import DataError, check_labels, read_file
 CIFAR10 = "airplane automobile bird cat deer dog frog horse ship truck".split()
 RECORD = 1 + 3 * 32 * 32  # bytes of an image in the binary version: its label, then its red, green and blue values
 BATCH = 10_000  # images in each file
+MOST = 100_000_000  # bytes of a file; CIFAR-10's have 31 million
+STEPS = 500_000  # of the program that a pickle is; CIFAR-10's have some 60,000
 
 
 def read_cifar10(folder):
@@ -41,7 +44,7 @@ def read_cifar10(folder):
 
 def read_part(path, read, classes):
     """Images (N, 32, 32, 3) and labels (N,) of one file. Its pixels are stored plane after plane: red, green, blue."""
-    pixels, labels = read(path, read_file(path))
+    pixels, labels = read(path, read_file(path, MOST))
     if len(labels) == 0:
         raise DataError(f"{path} holds no images.")
     check_labels(labels, classes, path)
@@ -58,7 +61,7 @@ def read_binary(path, content):
 
 def binary_classes(folder):
     path = folder / "batches.meta.txt"
-    return read_file(path).decode(errors="replace").split() if path.exists() else CIFAR10
+    return read_file(path, 1_000_000).decode(errors="replace").split() if path.exists() else CIFAR10
 
 
 def read_pickle(path, content):
@@ -77,8 +80,8 @@ def pickle_classes(folder):
     path = folder / "batches.meta"
     if not path.exists():
         return CIFAR10
-    names = unpickle(path, read_file(path)).get("label_names")
-    if not isinstance(names, list) or not names:
+    names = unpickle(path, read_file(path, 1_000_000)).get("label_names")
+    if not isinstance(names, list) or not names or not all(isinstance(name, str | bytes) for name in names):
         raise DataError(f"{path} holds no list of label_names.")
     return [as_text(name) for name in names]
 
@@ -86,10 +89,32 @@ def pickle_classes(folder):
 def unpickle(path, content):
     """The dictionary in a pickle, its keys as str. Nothing that the pickle names is imported or called."""
     try:
-        content = Unpickler(io.BytesIO(content), encoding="latin1").load()
-        return {as_text(key): value for key, value in content.items()}
+        check_program(content)
+        found = Unpickler(content).load()
+        return {as_text(key): value for key, value in found.items() if isinstance(key, str | bytes)}
     except Exception as error:  # a pickle is a program, and a broken one can fail in any way
         raise DataError(f"{path} cannot be read as a file of CIFAR-10's Python version: {error}.") from None
+
+
+def check_program(content):
+    """Raise UnpicklingError for a pickle that could take much time or memory: many steps, places in memory far beyond them, or a tuple
+    used twice, of which a few dozen lines make one that takes for ever to compare."""
+    tuples, names, before = set(), 0, ""
+    for step, (opcode, argument, _) in enumerate(pickletools.genops(content)):
+        if step > STEPS or opcode.name == "DUP":
+            raise pickle.UnpicklingError("it is a program of another kind")
+        if opcode.name == "MEMOIZE":
+            argument, names = names, names + 1
+        elif "PUT" in opcode.name:
+            argument, names = int(argument), names + 1
+            if not 0 <= argument <= STEPS:
+                raise pickle.UnpicklingError(f"it stores something as number {argument}")
+        elif "GET" in opcode.name and int(argument) in tuples:
+            raise pickle.UnpicklingError("it uses a tuple twice")
+        if (opcode.name == "MEMOIZE" or "PUT" in opcode.name) and "TUPLE" in before:
+            tuples.add(argument)
+        if opcode.name not in ("MEMOIZE", "PUT", "BINPUT", "LONG_BINPUT"):
+            before = opcode.name
 
 
 def as_text(value):
@@ -120,17 +145,10 @@ class PickledType:
     """Stands in for a NumPy dtype; code "u1" means unsigned bytes."""
 
     def __init__(self, code, *_):
-        self.code = as_text(code)
+        self.code = as_text(code) if isinstance(code, str | bytes) else None
 
     def __setstate__(self, state):
         """Would set the byte order, which single bytes do not have."""
-
-
-def latin1(text, encoding):
-    """Stands in for codecs.encode, with which newer pickles write bytes."""
-    if encoding != "latin1":
-        raise pickle.UnpicklingError(f"it asks for the encoding {encoding}")
-    return text.encode("latin1")
 
 
 class Unpickler(pickle.Unpickler):
@@ -141,10 +159,22 @@ class Unpickler(pickle.Unpickler):
         ("numpy._core.multiarray", "_reconstruct"): PickledArray,
         ("numpy", "ndarray"): PickledArray,
         ("numpy", "dtype"): PickledType,
-        ("_codecs", "encode"): latin1,
     }
 
+    def __init__(self, content):
+        super().__init__(io.BytesIO(content), encoding="latin1")
+        self.left = 2 * len(content)  # bytes that may be encoded, or a short program could ask for gigabytes
+
+    def latin1(self, text, encoding):
+        """Stands in for codecs.encode, with which newer pickles write bytes."""
+        self.left -= len(text)
+        if encoding != "latin1" or self.left < 0:
+            raise pickle.UnpicklingError(f"it asks for the encoding {encoding}")
+        return text.encode("latin1")
+
     def find_class(self, module, name):
+        if (module, name) == ("_codecs", "encode"):
+            return self.latin1
         try:
             return self.STAND_INS[module, name]
         except KeyError:

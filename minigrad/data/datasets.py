@@ -8,10 +8,14 @@ import numpy as np
 
 from minigrad.data.checks import DataError, check_labels
 from minigrad.data.cifar10 import read_cifar10
-from minigrad.data.folders import read_folders, visible
+from minigrad.data.folders import SYSTEM, is_file, is_folder, read_folders, visible
 from minigrad.data.idx import FASHION_MNIST, read_fashion_mnist
-from minigrad.data.images import Folder, open_image
-from minigrad.data.shards import Shards, is_prepared, load_prepared, read_set
+from minigrad.data.images import Folder, evenly_spaced, open_image
+from minigrad.data.records import read_set
+from minigrad.data.shards import Shards, is_prepared, load_prepared
+from minigrad.names import one_name
+
+GLANCES = 100  # photographs whose sizes say what a folder holds
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +58,7 @@ def load(spec=None, *, size=28, skip_bad=False):
         return dataset("fashion-mnist", *read_fashion_mnist(existing(spec.removeprefix("fashion-mnist:"))), FASHION_MNIST)
     if spec.startswith("cifar10:"):
         return dataset("cifar10", *read_cifar10(existing(spec.removeprefix("cifar10:"))))
+    spec = Path(spec).expanduser()
     if is_prepared(spec):
         prepared = Dataset(**load_prepared(spec))
         for split, labels in (("train", prepared.train_labels), ("val", prepared.val_labels)):
@@ -61,7 +66,7 @@ def load(spec=None, *, size=28, skip_bad=False):
         return prepared
     folder = existing(spec)
     pixels = round(size * 256 / 224) if size >= 64 else size
-    return dataset(folder.resolve().name or "images", *read_folders(folder, pixels, skip_bad))
+    return dataset(one_name(folder.resolve().name) or "images", *read_folders(folder, pixels, skip_bad))
 
 
 def absolute(spec):
@@ -69,22 +74,27 @@ def absolute(spec):
     if spec == "fashion-mnist":
         return spec
     prefix = next(prefix for prefix in ("fashion-mnist:", "cifar10:", "") if spec.startswith(prefix))
-    return prefix + str(Path(spec.removeprefix(prefix)).resolve())
+    return prefix + str(Path(spec.removeprefix(prefix)).expanduser().resolve())
 
 
 def side(spec):
-    """The shorter side in pixels of the first photograph that `spec` names, prepared or not; None if it names no folder of photographs."""
-    folder = Path(spec)
+    """The shorter side in pixels of the photographs that `spec` names, prepared or not: the middle one of up to 100, evenly spaced, that
+    can be opened. None if it names no folder of photographs."""
+    folder = Path(spec).expanduser()
     if is_prepared(folder):
         return read_set(folder)["side"]
-    if spec.startswith(("fashion-mnist", "cifar10:")) or not (folder / "train").is_dir():
+    if spec == "fashion-mnist" or spec.startswith(("fashion-mnist:", "cifar10:")) or not (folder / "train").is_dir():
         return None
-    first = next((file for path in visible(folder / "train") if path.is_dir() for file in visible(path)), None)
-    try:
-        with open_image(first) as image:
-            return min(image.size)
-    except DataError:  # `load` says so
-        return None
+    classes = [path for path in visible(folder / "train") if is_folder(path) and path.name not in SYSTEM]
+    files = [path for each in classes for path in visible(each) if path.name not in SYSTEM and is_file(path)]
+    sides = []
+    for i in evenly_spaced(len(files), GLANCES) if files else ():
+        try:
+            with open_image(files[i]) as image:
+                sides.append(min(image.size))
+        except DataError:  # `load` says so
+            pass
+    return sorted(sides)[len(sides) // 2] if sides else None
 
 
 def synthetic(size, classes, count, seed):
@@ -112,7 +122,7 @@ def synthetic(size, classes, count, seed):
 
 def existing(folder):
     """The path `folder`. Raises DataError if there is no such folder."""
-    folder = Path(folder)
+    folder = Path(folder).expanduser()
     if not folder.is_dir():
         kinds = "fashion-mnist, fashion-mnist:DIR, cifar10:DIR or a folder with train/<class>/* and val/<class>/*"
         raise DataError(f"{folder} is not a folder; data are {kinds}.")
@@ -128,4 +138,6 @@ def embedded():
 
 def dataset(name, train_images, train_labels, val_images, val_labels, classes):
     """A `Dataset` of labels of any integer dtype."""
-    return Dataset(name, train_images, train_labels.astype(np.int64), val_images, val_labels.astype(np.int64), tuple(classes))
+    return Dataset(
+        name, train_images, train_labels.astype(np.int64), val_images, val_labels.astype(np.int64), tuple(map(one_name, classes))
+    )

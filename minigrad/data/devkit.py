@@ -2,6 +2,8 @@
 
 Its meta.mat is a MATLAB 5 file (MathWorks, "MAT-File Format"); of that format as much is read here as an array of structures needs."""
 
+import gzip
+import io
 import struct
 import tarfile
 import zlib
@@ -10,12 +12,14 @@ from pathlib import Path
 
 import numpy as np
 
-from minigrad.data.checks import DataError
+from minigrad.data.checks import DataError, read_file
 
 GROUND_TRUTH = "_validation_ground_truth.txt"
 NUMBERS = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8"}
 CHARACTERS = {1: "utf-8", 2: "utf-8", 4: "utf-16-le", 16: "utf-8", 17: "utf-16-le"}
 STRUCT, CHAR, MATRIX, COMPRESSED = 2, 4, 14, 15
+MOST = 100_000_000  # bytes of the kit unpacked, several times as many as it has
+DEEPEST = 8  # arrays within arrays
 
 
 @dataclass(frozen=True)
@@ -29,12 +33,31 @@ class Devkit:
         try:
             if self.path.is_dir():
                 files = [path for path in self.path.iterdir() if path.name.endswith(ending)]
-                return files[0].read_bytes() if files else self.lack(ending)
-            with tarfile.open(self.path) as tar:
-                members = [member for member in tar if member.isfile() and member.name.endswith(ending)]
-                return tar.extractfile(members[0]).read() if members else self.lack(ending)
-        except (OSError, EOFError, tarfile.TarError, zlib.error) as error:
+                return read_file(files[0], MOST) if files else self.lack(ending)
+            with tarfile.open(fileobj=io.BytesIO(self.unpacked()), mode="r:") as tar:
+                while (member := tar.next()) is not None:
+                    if not 0 <= member.size <= MOST:
+                        raise tarfile.ReadError(f"the size of {member.name} is {member.size:,}")
+                    if member.isreg() and member.name.endswith(ending):
+                        return tar.extractfile(member).read()
+                self.lack(ending)
+        except (OSError, EOFError, tarfile.TarError, zlib.error, OverflowError, RecursionError) as error:
             raise DataError(f"{self.path} cannot be read as ILSVRC's devkit: {error}.") from None
+        except ValueError as error:
+            if isinstance(error, DataError):
+                raise
+            raise DataError(f"{self.path} cannot be read as ILSVRC's devkit: {error}.") from None
+
+    def unpacked(self):
+        """The bytes of the tar, unzipped; no more than MOST."""
+        content = read_file(self.path, MOST)
+        if not content.startswith(b"\x1f\x8b"):
+            return content
+        with gzip.open(io.BytesIO(content)) as file:
+            content = file.read(MOST + 1)
+        if len(content) > MOST:
+            raise DataError(f"{self.path} unpacks to more than {MOST:,} bytes, so it is not ILSVRC's devkit.")
+        return content
 
     def lack(self, ending):
         """Raise DataError: the file is missing."""
@@ -50,7 +73,9 @@ class Devkit:
             (rows,) = (array for array in matrices(self.read("meta.mat")[128:]) if isinstance(array, list))
             number = next(name for name in rows[0] if name.startswith("ILSVRC") and name.endswith("_ID"))
             return {int(row[number].item()): (row["WNID"], row["words"]) for row in rows}
-        except (ValueError, IndexError, KeyError, AttributeError, StopIteration, struct.error, zlib.error) as error:
+        except DataError:
+            raise
+        except Exception as error:  # what is no array of structures can fail in any way
             raise DataError(f"{self.path}: meta.mat is not the MATLAB 5 file of synsets that ILSVRC's devkit has ({error!r}).") from None
 
 
@@ -59,8 +84,19 @@ def matrices(content):
     return (matrix(data) for kind, data in elements(content) if kind == MATRIX)
 
 
-def elements(content):
+def inflated(data):
+    """Decompressed data; no more than MOST. Raises ValueError for more."""
+    unpacker = zlib.decompressobj()
+    content = unpacker.decompress(data, MOST)
+    if unpacker.unconsumed_tail:
+        raise ValueError(f"it unpacks to more than {MOST:,} bytes")
+    return content
+
+
+def elements(content, depth=0):
     """(kind, bytes) of each data element: eight bytes of kind and size, then the data, padded to a multiple of eight."""
+    if depth > DEEPEST:
+        raise ValueError(f"it is nested more than {DEEPEST} deep")
     at = 0
     while at < len(content):
         kind, size = struct.unpack_from("<II", content, at)
@@ -70,22 +106,22 @@ def elements(content):
         else:
             data, at = content[at + 8 : at + 8 + size], at + 8 + size + (-size % 8 if kind != COMPRESSED else 0)
         if kind == COMPRESSED:
-            yield from elements(zlib.decompress(data))
+            yield from elements(inflated(data), depth + 1)
         else:
             yield kind, data
 
 
-def matrix(content):
+def matrix(content, depth=0):
     """An array: text as str, an array of structures as a list of dicts, numbers as a flat NumPy array."""
     if not content:
         return np.empty(0)
-    (_, flags), (_, _), (_, _), *parts = elements(content)  # then its dimensions and its name
+    (_, flags), (_, _), (_, _), *parts = elements(content, depth)  # then its dimensions and its name
     kind = flags[0]
     if kind == STRUCT:
         width, names = int.from_bytes(parts[0][1], "little"), parts[1][1]
         fields = [names[i : i + width].split(b"\0")[0].decode() for i in range(0, len(names), width)]
-        values = [matrix(data) for _, data in parts[2:]]
-        return [dict(zip(fields, values[i:], strict=False)) for i in range(0, len(values), len(fields))]
+        values = [matrix(data, depth + 1) for _, data in parts[2:]]
+        return [dict(zip(fields, values[i : i + len(fields)], strict=False)) for i in range(0, len(values), len(fields))]
     coding, data = parts[0] if parts else (2, b"")
     if kind == CHAR:
         return data.decode(CHARACTERS[coding])

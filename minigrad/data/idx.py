@@ -1,6 +1,7 @@
 """The files that Fashion-MNIST comes in, and MNIST before it: IDX, an array of bytes behind a header with its sizes."""
 
 import gzip
+import io
 import zlib
 from itertools import product
 
@@ -8,6 +9,7 @@ import numpy as np
 
 from minigrad.data.checks import DataError, check_labels, read_file
 
+MOST = 400_000_000  # bytes; MNIST's largest file has 47 million
 FASHION_MNIST = "T-shirt/top Trouser Pullover Dress Coat Sandal Shirt Sneaker Bag".split() + ["Ankle boot"]
 
 
@@ -42,12 +44,13 @@ def idx_path(folder, name):
 
 def read_idx(path, ndim):
     """The array of an IDX file: magic number 0x800 + ndim, then ndim sizes, all big-endian 32-bit; then the bytes."""
-    content = read_file(path)
+    content = read_file(path, MOST)
     if path.suffix == ".gz":
         try:
-            content = gzip.decompress(content)
+            with gzip.open(io.BytesIO(content)) as file:
+                content = file.read(MOST)
         except EOFError:
-            content = zlib.decompressobj(wbits=31).decompress(content)  # up to where it breaks off; counted below
+            content = zlib.decompressobj(wbits=31).decompress(content, MOST)  # up to where it breaks off; counted below
         except (OSError, zlib.error) as error:
             raise DataError(f"{path} is no sound gzip file: {error}.") from None
     header = 4 * (1 + ndim)

@@ -6,12 +6,14 @@ checksums of these. The sums from which the mean image and the components of col
 
 import hashlib
 import json
+import logging
 import multiprocessing
 import os
 import shutil
 import signal
 import sys
 import threading
+import warnings
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
@@ -22,13 +24,31 @@ import numpy as np
 from minigrad.data.checks import DataError
 from minigrad.data.colour import FEW, IMAGENET, components, second_moment
 from minigrad.data.images import read_square
-from minigrad.data.shards import FORMAT, SET, is_prepared, read_set
-from minigrad.data.sources import ImageFile, find
+from minigrad.data.lock import alone_in
+from minigrad.data.mending import mend, mend_rows
+from minigrad.data.records import (
+    FORMAT,
+    PLAN,
+    SET,
+    SPLITS,
+    array_file,
+    file_digest,
+    image_rows,
+    labels_file,
+    read_image_rows,
+    read_plan,
+    read_report,
+    read_set,
+    sha256,
+    signed,
+)
+from minigrad.data.shards import is_prepared
+from minigrad.data.sources import find
 from minigrad.device import cores
-from minigrad.files import leftovers, replacing, write_text
+from minigrad.files import leftovers, replacing, write_bytes, write_text
+from minigrad.names import shown
 
 SHARD = 4096  # images: 805 MB at 256 pixels; ImageNet has 326 such files, fewer than a process may have open
-PLAN = "plan.json"
 RESERVE = 0.5  # GB that must stay free on the disk
 
 
@@ -65,75 +85,88 @@ def prepare(source, out, *, side=256, labels=None, skip_bad=False, workers=None,
 
     Raises DataError in one sentence."""
     stream = sys.stderr if stream is None else stream
-    out = Path(out)
+    source, out = Path(source).expanduser(), Path(out).expanduser()
+    if multiprocessing.parent_process() is not None and multiprocessing.current_process()._inheriting:
+        raise DataError('prepare starts processes, which read the script that calls it: call it under `if __name__ == "__main__":`.')
     try:
         out.mkdir(parents=True, exist_ok=True)
-        plan, files = planned(Path(source), out, side, labels)
-        finished = is_prepared(out)
-        for path in leftovers(out):  # of a run that was killed
-            path.unlink()
-        tasks = tasks_of(plan, files, out, skip_bad)
-        check_disk(tasks, out, side, stream)
-        reports = run_tasks(tasks, workers or cores(), stream)
-        bad = list_files(reports, stream)
-        if bad and not skip_bad:
-            raise DataError(
-                f"{bad:,} of {sum(map(len, files.values())):,} images cannot be decoded (listed above): mend them and run the same "
-                "command again, or leave them out with --skip-bad; what is done is kept."
-            )
-        if not finished:
-            finish(plan, tasks, reports, out)
+        with alone_in(out):
+            make(source, out, side, labels, skip_bad, workers or cores(), stream)
     except OSError as error:
         path = Path(error.filename or out)
         failed = "written" if path.is_relative_to(out) else "read"
         raise DataError(f"{path} cannot be {failed}: {error.strerror}; what is done is kept.") from None
+
+
+def make(source, out, side, labels, skip_bad, workers, stream):
+    """`prepare` in a folder that no other process writes to. Raises OSError, too."""
+    check_links(out)
+    plan, files = planned(source, out, side, labels)
+    finished = is_prepared(out)
+    for path in [*leftovers(out), *out.glob("*.bin.tmp")]:  # of a run that was killed; the latter of version 0.1.0
+        path.unlink()
+    tasks = tasks_of(plan, files, out, skip_bad)
+    check_disk(tasks, out, side, stream)
+    reports = run_tasks(tasks, workers, stream)
+    bad = list_files(reports, stream)
+    if bad and not skip_bad:
+        raise DataError(
+            f"{bad:,} of {sum(map(len, files.values())):,} images cannot be decoded (listed above): mend them and run the same "
+            "command again, or leave them out with --skip-bad; what is done is kept."
+        )
+    if finished:
+        mend(plan, files, out, stream)
+    else:
+        finish(plan, tasks, reports, out)
     counts = dict.fromkeys(files, 0)
     for task, report in zip(tasks, reports, strict=True):
         counts[task.split] += report["count"]
+    if plan.get("left"):
+        print(plan["left"], file=stream)
     state = "is complete, and every checksum right" if finished else "is ready"
-    print(f"{out} {state}: {counts['train']:,} images to train, {counts['val']:,} to validate.", file=stream)
+    print(shown(f"{out} {state}: {counts['train']:,} images to train, {counts['val']:,} to validate."), file=stream)
 
 
 # ---- the plan
 
 
+def check_links(out):
+    """Raise DataError if something in `out` is a link: what is written there would go elsewhere."""
+    for path in out.iterdir():
+        if path.is_symlink():
+            raise DataError(f"{path} is a link to another place, which prepare does not write to: remove it, or name another --out.")
+
+
 def planned(source, out, side, labels):
     """What is to be made: a dict, and {split: [(label, ImageFile), ...]}. A plan that is in `out` already is followed as it is."""
-    if is_prepared(out) or (out / PLAN).exists():
-        finished = is_prepared(out)
-        plan = read_set(out) if finished else json.loads((out / PLAN).read_text(encoding="utf-8"))
+    finished = is_prepared(out)
+    if finished or (out / PLAN).exists():
+        plan = read_set(out) if finished else read_plan(out)
         for what, there, asked in (("images from", plan["source"], str(source.resolve())), ("pixels:", plan["side"], side)):
             if there != asked:
                 raise DataError(f"{out} was begun with {what} {there}, not {asked}: name another --out.")
-        return plan, {split: read_image_files(out / f"{'' if finished else 'plan-'}{split}.jsonl") for split in ("train", "val")}
-    if any(not path.name.startswith("plan") for path in out.iterdir()):
+        if finished:
+            mend_rows(plan, source, labels, out)
+        return plan, {split: read_image_rows(out, f"{'' if finished else 'plan-'}{split}.jsonl", plan) for split in SPLITS}
+    if any(not path.name.startswith("plan") for path in out.iterdir() if path.name != ".lock"):
         raise DataError(f"{out} is not empty and holds no prepared set: name another --out.")
     found = find(source, labels)
     plan = {"format": FORMAT, "name": found.root.resolve().name or "images", "source": str(found.root.resolve()), "side": side}
-    plan |= {"ids": found.ids, "names": found.names}
+    plan |= {"ids": list(found.ids), "names": list(found.names), "left": str(found.left), "digests": {}}
     for split, files in found.splits.items():
-        write_image_files(out / f"plan-{split}.jsonl", files)
-    write_json(out / PLAN, plan)  # last: a plan is there when all of it is
+        write(out / f"plan-{split}.jsonl", image_rows(files), plan["digests"])
+    write_json(out / PLAN, signed(plan))  # last: a plan is there when all of it is
     return plan, found.splits
+
+
+def write(path, content, digests):
+    """Write a file, and its digest into the dict `digests`."""
+    write_bytes(path, content, durable=True)
+    digests[path.name] = sha256(content)
 
 
 def write_json(path, value):
     write_text(path, json.dumps(value, indent=1), durable=True)
-
-
-def write_image_files(path, files):
-    with replacing(path, durable=True) as temporary, open(temporary, "wb") as file:
-        file.writelines(json.dumps([label, *image]).encode() + b"\n" for label, image in files)
-
-
-def write_array(path, array):
-    with replacing(path, durable=True) as temporary:
-        np.save(temporary, array)
-
-
-def read_image_files(path):
-    with open(path, encoding="utf-8") as file:
-        return [(row[0], ImageFile(*row[1:])) for row in map(json.loads, file)]
 
 
 def tasks_of(plan, files, out, skip_bad):
@@ -198,7 +231,8 @@ def run_tasks(tasks, workers, stream):
             for worker in multiprocessing.active_children():  # the pool does not end one that was starting when another died
                 worker.terminate()
             raise DataError(
-                "A worker process ended unexpectedly, killed or short of memory; what is done is kept: run the same command again to go on."
+                "A worker process ended unexpectedly, killed or short of memory; what is done is kept: run the same command again to go on "
+                '(a script calls prepare under `if __name__ == "__main__":`).'
             ) from None
         finally:
             stop.value = 1
@@ -210,6 +244,8 @@ def begin(done, stop):
     """Run by each worker process before its first task."""
     global counters, stopping
     counters, stopping = done, stop
+    warnings.simplefilter("ignore")  # of large images: they are in the list of remarks
+    logging.getLogger("PIL").setLevel(logging.CRITICAL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the parent decides
     threading.Thread(target=end_with_parent, daemon=True).start()
 
@@ -227,9 +263,9 @@ def check_or_make(task):
     if expected is not None:
         report = {"file": path.name, "count": len(task.files), "sha256": expected, "bad": [], "remarks": []}
     elif record.exists():
-        with np.load(record, allow_pickle=False) as arrays:
-            report = json.loads(str(arrays["report"]))
-    if report is not None and not (task.mend and report["bad"]) and checksum_of(path) == report["sha256"]:
+        found = read_report(record, task.side, len(task.files))
+        report = found and found[0]
+    if report is not None and not (task.mend and report["bad"]) and file_digest(path) == report["sha256"]:
         counters[task.number] = len(task.files)
         return report
     record.unlink(missing_ok=True)
@@ -237,17 +273,6 @@ def check_or_make(task):
     if expected not in (None, report["sha256"]):
         raise DataError(f"{path} was damaged and cannot be made again as it was, because the images in {task.root} are others now.")
     return report
-
-
-def checksum_of(path):
-    """The SHA-256 of a file, or None if there is no such file."""
-    if not path.exists():
-        return None
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def make_shard(task):
@@ -288,30 +313,33 @@ def list_files(reports, stream):
     remarks = [sentence for report in reports for sentence in report["remarks"]]
     for what, sentences in (("Not plain RGB, converted", remarks), ("Damaged", bad)):
         if sentences:
-            print(f"{what}, {len(sentences):,} files:", *sentences, sep="\n  ", file=stream)
+            print(f"{what}, {len(sentences):,} files:", *(shown(s).replace("\n", "\\n") for s in sentences), sep="\n  ", file=stream)
     return len(bad)
 
 
 def finish(plan, tasks, reports, out):
     """Write mean, labels, files and, last, set.json, which makes the set complete; then remove what only a restart needs."""
-    splits, kept = {"train": [], "val": []}, {"train": [], "val": []}
+    splits, kept, digests = {"train": [], "val": []}, {"train": [], "val": []}, {}
     total, moment = np.zeros((plan["side"], plan["side"], 3)), np.zeros((3, 3))
     for task, report in zip(tasks, reports, strict=True):
         splits[task.split].append({key: report[key] for key in ("file", "count", "sha256")})
         kept[task.split] += [task.files[i] for i in report["kept"]]
         if task.split == "train":
-            with np.load(task.record, allow_pickle=False) as record:
-                total += record["total"]
-                moment += record["moment"]
+            found = read_report(task.record, task.side, len(task.files))
+            if found is None:
+                raise DataError(f"{task.record} was altered meanwhile: run the same command again.")
+            total += found[1]
+            moment += found[2]
     for split, files in kept.items():
         if not files:
             raise DataError(f"None of the {split} images in {plan['source']} can be decoded.")
-        write_array(out / f"{split}-labels.npy", np.array([label for label, _ in files], np.int64))
-        write_image_files(out / f"{split}.jsonl", files)
+        write(out / f"{split}-labels.npy", labels_file(files), digests)
+        write(out / f"{split}.jsonl", image_rows(files), digests)
     N = len(kept["train"])
-    write_array(out / "mean.npy", (total / N).astype(np.float32))
+    write(out / "mean.npy", array_file((total / N).astype(np.float32)), digests)
     std, directions = IMAGENET if N < FEW else components(N * plan["side"] ** 2, total.sum(axis=(0, 1)), moment)
     colours = {"std": std.tolist(), "directions": directions.tolist()}
-    write_json(out / SET, {**plan, "colours": colours, "splits": splits})
+    plan = {name: plan[name] for name in plan if name != "sha256"}
+    write_json(out / SET, signed({**plan, "colours": colours, "splits": splits, "digests": digests}))
     for path in (*out.glob("*.npz"), *out.glob("plan*")):
         path.unlink()

@@ -1,46 +1,79 @@
-"""A prepared data set: all images as bytes, in one size, a few thousand to a file; they are mapped into memory instead of decoded.
+"""A prepared data set: all images as bytes, in one size, a few thousand to a file; they are read instead of decoded.
 
-set.json              what the set holds: classes, shards with their checksums, components of colour
+set.json              what the set holds: classes, shards with their checksums, components of colour, digests of the files below
 train-00000.bin ...   shards: uint8 (n, side, side, 3), image after image
 train-labels.npy      int64 (N,); train.jsonl: where each image came from; both for val, too
 mean.npy              float32 (side, side, 3), the training images' mean"""
 
-import json
+import os
+from functools import lru_cache
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 
-from minigrad.data.checks import DataError
+from minigrad.data.checks import DataError, read_file
+from minigrad.data.records import SET, check_digest, read_array, read_set
+from minigrad.names import one_name
 
-SET = "set.json"
-FORMAT = 1  # of prepared sets; others are refused
+OPEN = 64  # shards that are open at a time; some systems allow a process 256 files
 
 
 class Shards:
-    """The images in the files of a prepared set as a sequence: shards[i] is uint8 (side, side, 3), a view of the file.
+    """The images in the files of a prepared set as a sequence: shards[i] is uint8 (side, side, 3), read-only.
 
-    files: a list of (name, number of images). Raises DataError for a file that is missing or of the wrong length."""
+    files: a list of (name, number of images). Raises DataError for a file that is missing or of the wrong length, also if it is cut short
+    later: images are read, not mapped into memory, where that would end the process."""
 
     def __init__(self, folder, files, side):
         self.side, self.paths, counts = side, [folder / name for name, _ in files], [count for _, count in files]
+        self.bytes = side * side * 3
         for path, count in zip(self.paths, counts, strict=True):
-            expected = count * side * side * 3
-            size = path.stat().st_size if path.exists() else None
+            expected = count * self.bytes
+            size = path.stat().st_size if path.is_file() else None
             if size != expected:
                 state = "is missing" if size is None else f"holds {size:,} bytes"
                 raise DataError(f"{path} {state}, but {count:,} images take {expected:,}; prepare the set again, into the same folder.")
         self.starts = np.cumsum([0, *counts])
-        self.maps = [None] * len(counts)
+        self.opened = lru_cache(OPEN)(Opened)
 
     def __len__(self):
         return int(self.starts[-1])
 
     def __getitem__(self, i):
         shard = int(np.searchsorted(self.starts, i, side="right")) - 1
-        if self.maps[shard] is None:
-            shape = -1, self.side, self.side, 3
-            self.maps[shard] = np.asarray(np.memmap(self.paths[shard], np.uint8, "r")).reshape(shape)
-        return self.maps[shard][i - self.starts[shard]]
+        content = self.opened(self.paths[shard]).read(int(i - self.starts[shard]) * self.bytes, self.bytes)
+        if len(content) != self.bytes:
+            raise DataError(f"{self.paths[shard]} was cut short while it was read; prepare the set again, into the same folder.")
+        return np.frombuffer(content, np.uint8).reshape(self.side, self.side, 3)
+
+
+class Opened:
+    """A file that several threads read at once. It is closed when nobody holds it any more: a thread may still read from one that has
+    made room for another."""
+
+    def __init__(self, path):
+        self.path, self.lock = path, Lock()
+        try:
+            self.descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+        except OSError as error:
+            self.descriptor = None
+            raise DataError(f"{path} cannot be read: {error.strerror}.") from None
+
+    def read(self, start, size):
+        """The bytes from number `start` on, `size` of them unless the file ends before."""
+        try:
+            if hasattr(os, "pread"):
+                return os.pread(self.descriptor, size, start)
+            with self.lock:  # Windows: the position belongs to the file
+                os.lseek(self.descriptor, start, os.SEEK_SET)
+                return os.read(self.descriptor, size)
+        except OSError as error:
+            raise DataError(f"{self.path} cannot be read: {error.strerror}.") from None
+
+    def __del__(self):
+        if self.descriptor is not None:
+            os.close(self.descriptor)
 
 
 def is_prepared(folder):
@@ -48,45 +81,21 @@ def is_prepared(folder):
     return (Path(folder) / SET).is_file()
 
 
-def read_set(folder):
-    """The contents of set.json, a dict. Raises DataError if it is of another format or something is missing in it."""
-    path = Path(folder) / SET
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-        found = f"of format {record['format']}"
-        if record["format"] == FORMAT:
-            if {"name", "names", "ids", "splits", "side", "colours"} <= record.keys():
-                return record
-            found = "damaged"
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}.") from None
-    except (ValueError, KeyError, TypeError):
-        found = "damaged"
-    raise DataError(f"{path} is {found}, but this program reads prepared sets of format {FORMAT}: prepare the images again.")
-
-
 def load_prepared(folder):
-    """The fields of the `Dataset` of a prepared set, a dict. Raises DataError for files that are missing or broken."""
+    """The fields of the `Dataset` of a prepared set, a dict. What is small is checked whole, of shards the length.
+
+    Raises DataError for files that are missing, broken or altered."""
     folder = Path(folder)
     record = read_set(folder)
-    fields = {"name": record["name"], "classes": tuple(record["names"]), "ids": tuple(record["ids"])}
+    fields = {"name": one_name(record["name"]), "classes": tuple(map(one_name, record["names"])), "ids": tuple(record["ids"])}
     for split in ("train", "val"):
         files = [(shard["file"], shard["count"]) for shard in record["splits"][split]]
         fields[f"{split}_images"] = Shards(folder, files, record["side"])
-        fields[f"{split}_labels"] = read_array(folder / f"{split}-labels.npy", (len(fields[f"{split}_images"]),), np.integer)
-    fields["mean"] = read_array(folder / "mean.npy", (record["side"], record["side"], 3), np.floating)
-    fields["colours"] = np.array(record["colours"]["std"]), np.array(record["colours"]["directions"])
+        shape = (len(fields[f"{split}_images"]),)
+        fields[f"{split}_labels"] = read_array(folder / f"{split}-labels.npy", shape, np.integer, record)
+        if "digests" in record:
+            name = f"{split}.jsonl"
+            check_digest(folder, name, record, read_file(folder / name))
+    fields["mean"] = read_array(folder / "mean.npy", (record["side"], record["side"], 3), np.floating, record)
+    fields["colours"] = np.array(record["colours"]["std"], float), np.array(record["colours"]["directions"], float)
     return fields
-
-
-def read_array(path, shape, kind):
-    """The array in a .npy file. Raises DataError unless it has this shape and its dtype is of NumPy's `kind`, such as np.integer."""
-    try:
-        array = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise DataError(f"{path} cannot be read: {getattr(error, 'strerror', None) or 'it is no NumPy array'}.") from None
-    if array.shape != shape:
-        raise DataError(f"{path} holds an array of shape {array.shape}, but {shape} is expected.")
-    if not np.issubdtype(array.dtype, kind):
-        raise DataError(f"{path} holds numbers of type {array.dtype}, which is none of NumPy's kind {kind.__name__}.")
-    return array

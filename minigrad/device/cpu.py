@@ -106,7 +106,7 @@ class Device:
     def run(self, work, tasks):
         """[work(task) for task in tasks], side by side on the worker threads, with BLAS on one thread in each.
 
-        The first exception of any task is raised. Tasks must not call `run`."""
+        The first exception of any task is raised. A task that calls `run` itself does those tasks alone."""
         return self.workers.run(work, tasks)
 
 

@@ -1,19 +1,42 @@
 """What local response normalisation is made of: sums over neighbouring channels, and powers."""
 
+from functools import lru_cache
+
 import numpy as np
 
 from minigrad.engine import memory
+from minigrad.engine.masks import all_finite
+
+FEW = 32  # channels; up to so many, a product with a band matrix is faster than shifted sums
 
 
-def window_sum(q, half):
-    """q (..., C) -> the sum of q over the channels c - half .. c + half that exist, as a view of a fresh array.
+def window_sum(q, half, factor):
+    """q (..., C), contiguous -> factor times the sum of q over the channels c - half .. c + half that exist; fresh, or a view of it."""
+    C = q.shape[-1]
+    if C <= FEW and all_finite(q):  # a product would multiply infinities beyond the window by 0
+        total = memory.empty(q.shape, q.dtype)
+        np.matmul(q.reshape(-1, C), band(C, half, factor, q.dtype), out=total.reshape(-1, C))
+        return total
+    return shifted_sum(q, half, factor)
+
+
+@lru_cache(maxsize=64)
+def band(C, half, factor, dtype):
+    """The matrix (C, C) that has `factor` where row and column are at most `half` apart, else 0."""
+    distance = np.abs(np.arange(C)[:, None] - np.arange(C))
+    return (factor * (distance <= half)).astype(dtype)
+
+
+def shifted_sum(q, half, factor):
+    """`window_sum` for many channels.
 
     Each pixel's channels get `half` zeros on both sides. In flat memory a sum over neighbours is then a sum of shifted copies of
     one long run, which is three times as fast as shifting each pixel's few channels by themselves."""
     C, width = q.shape[-1], q.shape[-1] + 2 * half
     padded = memory.empty((*q.shape[:-1], width), q.dtype)
-    padded[...] = 0
-    padded[..., half : half + C] = q
+    padded[..., :half] = 0
+    padded[..., half + C :] = 0
+    np.multiply(q, q.dtype.type(factor), out=padded[..., half : half + C])
     flat = padded.reshape(-1)
     total = memory.empty(padded.shape, q.dtype)
     sums = total.reshape(-1)[: flat.size - 2 * half]

@@ -3,6 +3,7 @@
 Fresh pages cost a page fault and a clearing each, which is more than the arithmetic of an elementwise operation; a GPU's memory pool
 does the same for the same reason."""
 
+import ctypes
 import math
 import os
 import weakref
@@ -80,16 +81,27 @@ class Pool:
         that was ever lent at a time lies free."""
         self.most_lent = max(self.most_lent, sum(loan.size for loan in list(self.lent.values())))
         total = sum(size * len(blocks) for size, blocks in list(self.free.items()))
+        before = total
         for size in sorted(self.free, key=self.last_asked.get):
             if total <= 1.5 * self.most_lent:
-                return
+                break
             total -= size * len(self.free[size])
             self.free[size].clear()
+        if total < before:
+            give_back()
 
     def trim(self):
         """Give all free blocks back to the system."""
         for blocks in list(self.free.values()):
             blocks.clear()
+        give_back()
+
+
+def give_back():
+    """Have the C library hand what was freed to the system: GNU's keeps blocks of up to 32 MB for itself, others hand them on."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if os.name == "posix" else None
+    if trim is not None:
+        trim(0)
 
 
 pool = Pool()

@@ -40,9 +40,9 @@ def im2col(x, K, S=1, padding=(0, 0, 0, 0)):
     return patches.reshape(-1, K * K * C)
 
 
-def batches(N, bytes_per_image):
-    """0 .. N - 1 as slices of as many images as have PATCHES bytes of patches, of one at least."""
-    step = max(1, PATCHES // bytes_per_image)
+def batches(N, bytes_per_image, limit=PATCHES):
+    """0 .. N - 1 as slices of as many images as have `limit` bytes of patches, of one at least."""
+    step = max(1, limit // bytes_per_image)
     return [slice(i, min(i + step, N)) for i in range(0, N, step)]
 
 

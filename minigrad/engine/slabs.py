@@ -31,7 +31,8 @@ def plan(N, bytes_per_image):
 
 
 def forward(layers, calls, x):
-    """y of the layers in a row. Each of `calls` gets `tasks` and `kept`: what its layer's backward needs, for each slab of each task."""
+    """y of the layers in a row. Each of `calls` gets `tasks` and `kept`: what its layer's backward needs, for each slab of each task, or
+    None where the layer does not remember."""
     device = layers[0].device
     largest = max(int(np.prod(shape[1:], dtype=np.int64)) for call in calls for shape in (call.x_shape, call.y_shape))
     tasks = plan(len(x), largest * x.dtype.itemsize)
@@ -43,7 +44,9 @@ def forward(layers, calls, x):
         for s, images in enumerate(tasks[t]):
             h = x[images]
             for layer, call in zip(layers, calls, strict=True):
-                h, call.kept[t][s] = layer.forward_slab(h, images.start)
+                h, kept = layer.forward_slab(h, images.start)
+                call.kept[t][s] = kept if layer.remembers else None
+                del kept
             y[images] = h
 
     device.run(work, range(len(tasks)))

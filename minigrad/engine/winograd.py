@@ -1,163 +1,224 @@
-"""Convolution by 3 x 3 kernels in fewer multiplications: F(2 x 2, 3 x 3) of Lavin and Gray, "Fast Algorithms for Convolutional Neural
-Networks", 2015 (arXiv:1509.09308), section 4.1, after Winograd.
+"""Convolution in fewer multiplications: Winograd's way, after Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", 2015
+(arXiv:1509.09308), section 4.1.
 
-Two neighbouring outputs of a kernel of three weights, y0 = x0 w0 + x1 w1 + x2 w2 and y1 = x1 w0 + x2 w1 + x3 w2, take six
-multiplications. With
+Three neighbouring outputs of a kernel of three weights take nine multiplications, or five (engine/toom_cook.py). Along rows and columns at
+once, a tile of 5 x 5 pixels gives 3 x 3 outputs with 25 multiplications instead of 81:
 
-    m0 = (x0 - x2) w0    m1 = (x1 + x2) (w0 + w1 + w2) / 2    m2 = (x2 - x1) (w0 - w1 + w2) / 2    m3 = (x1 - x3) w2
+    y = A' ((G W G') * (B' x B)) A     x: a tile, W: the kernel, *: number by number, ': the transpose
 
-they are y0 = m0 + m1 + m2 and y1 = m1 - m2 - m3: four. Along rows and columns at once, a tile of 4 x 4 pixels gives 2 x 2 outputs with
-16 multiplications instead of 36; over all tiles and channels these are 16 matrix products. What is added before and after them takes
-about as long as im2col.
+Over all tiles and channels each of the 25 is a matrix product. A kernel of five weights is taken as one of three beside one of two: 5 + 4
+multiplications for three outputs, so 81 a tile instead of 225. A kernel with a stride is one without on fewer pixels with more
+channels: cut into squares of S x S, an image of C channels is one of S S C, and the 11 x 11 kernel of conv1, whose stride is 4, is a 3 x 3
+kernel on 48 channels (with a row and a column of zeros).
 
-Every step is linear in x and in W, so backward goes through the transposed steps in reverse. The names are Lavin and Gray's: G makes
-the sums of weights, B' those of pixels (`sums` along an axis), A' the outputs (`pairs`); a ' is the transpose.
+Every step is linear in x and in W, so backward goes through the transposed steps in reverse: B where there was B', and so on. The steps
+along rows and columns are small matrix products too. Rows, columns, images, channels is the order of the pixels here, so that these
+products have rows of N C numbers.
 
-N images; T x U tiles in each, which make 2T x 2U outputs; C input and CO output channels."""
+Larger tiles save more, but their matrices have larger numbers, and rounding errors grow. These stay below three times those of im2col.
+
+N images; T x V tiles in each; OH x OW outputs; C input and CO output channels; S stride; m, r, n, p outputs, weights, pixels and products
+of the short convolution."""
 
 import numpy as np
+from numpy.lib.stride_tricks import as_strided
 
 from minigrad.engine import memory
-from minigrad.engine.patches import add_product, batches, pad
+from minigrad.engine.patches import add_product, batches, output_size, pad
+from minigrad.engine.toom_cook import in_parts, toom_cook
 
-G = np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]])
-G_BOTH = np.kron(G, G)  # (16, 9): along rows and columns at once
+THREE = toom_cook(3, 3, ["2/5", "-2/5", "5/4", "-5/4"])
+TWO = toom_cook(3, 2, [0, 1, -1])
+ALGORITHMS = {3: THREE, 5: in_parts(THREE, TWO)}  # by the number of weights
+
+TRANSFORMED = 6 << 20  # bytes of tiles and products at a time
+SUMMED = 256  # numbers in one sum; longer ones are added up in parts, which keeps rounding errors small
 
 
-def multiplications(OH, OW):
-    """16 a tile: for OH x OW outputs and each pair of channels. Tiles that stand over the edge make outputs that are thrown away."""
-    return 16 * ((OH + 1) // 2) * ((OW + 1) // 2)
+def algorithm(K, S):
+    """The short convolution for a K x K kernel with stride S, or None."""
+    return ALGORITHMS.get(-(-K // S))
 
 
-def pays(OH, OW):
+def pays(K, S, OH, OW):
     """Whether enough multiplications are saved for OH x OW outputs: else the tiles stand too far over the edge."""
-    return multiplications(OH, OW) < 0.75 * 9 * OH * OW
+    short = algorithm(K, S)
+    return short is not None and tiles_along(short, OH) * tiles_along(short, OW) * (short.products * S) ** 2 < 0.75 * K * K * OH * OW
+
+
+def tiles_along(short, outputs):
+    return -(-outputs // short.outputs)
 
 
 class Winograd:
-    """A convolution by W (3, 3, C, CO), float32 or float64, with stride 1 and that padding, on slabs of images.
+    """A convolution by W (K, K, C, CO), float32 or float64, with that stride and padding, on slabs of images.
 
-    forward(x) -> y without the bias; backward(dy, x) -> dx (None unless `input_gradient`) and dU, the gradient of the transformed weights;
-    gradients(dU, added up) -> dW. device: runs what belongs to the whole batch, with BLAS on one thread: BLAS's own threads would go on
-    spinning beside the workers."""
+    forward(x) -> y without the bias; backward(dy, x) -> dx (None unless `input_gradient`) and dW. W must not change between the two.
+    device: runs what belongs to the whole batch, with BLAS on one thread: BLAS's own threads would go on spinning beside the workers.
+    Raises KeyError for a kernel without an `algorithm`."""
 
-    def __init__(self, W, padding, input_gradient, device):
-        self.padding, self.input_gradient, self.device = padding, input_gradient, device
-        self.C, self.CO = W.shape[2:]
-        self.U = memory.empty((16, self.C, self.CO), W.dtype)  # the weights transformed: G W G'
-        self.product(G_BOTH, W.reshape(9, -1), self.U.reshape(16, -1))
+    def __init__(self, W, stride, padding, input_gradient, device):
+        self.W, self.stride, self.padding, self.input_gradient = W, stride, padding, input_gradient
+        self.short = ALGORITHMS[-(-len(W) // stride)]
+        self.G = np.kron(self.short.G, self.short.G).astype(W.dtype)  # (p p, r r): along rows and columns at once
+        self.U = self.U_transposed = None
+        device.run(self.transform, [0])
 
-    def product(self, a, b, out):
-        self.device.run(lambda _: np.matmul(a.astype(b.dtype), b, out=out), [0])
+    def transform(self, _):
+        """The transformed weights U, (p p, S S C, CO): G W G'."""
+        self.U = product(self.G, self.kernel())
+
+    def transposed(self):
+        """U with its last axes exchanged, for backward, which has no use for U itself: one takes the memory of the other. (BLAS could read
+        U transposed, but takes up to twice as long.) Threads that come at the same time make it each, as long as they would wait."""
+        transposed = self.U_transposed
+        if transposed is None:
+            self.U = None
+            self.U_transposed = transposed = product(self.G, self.kernel().transpose(0, 2, 1))
+        return transposed
+
+    def kernel(self):
+        """W (K, K, C, CO) -> (r r, S S C, CO): squares of S x S weights as channels, the columns first as in `tiles`."""
+        (K, _, C, CO), S, r = self.W.shape, self.stride, self.short.weights
+        whole = np.zeros((r * S, r * S, C, CO), self.W.dtype)
+        whole[:K, :K] = self.W
+        return whole.reshape(r, S, r, S, C, CO).transpose(2, 0, 1, 3, 4, 5).reshape(r * r, S * S * C, CO)
+
+    def kernel_backward(self, d):
+        """(r r, S S C, CO) -> dW (K, K, C, CO)."""
+        (K, _, C, CO), S, r = self.W.shape, self.stride, self.short.weights
+        whole = d.reshape(r, r, S, S, C, CO).transpose(1, 2, 0, 3, 4, 5).reshape(r * S, r * S, C, CO)
+        return np.ascontiguousarray(whole[:K, :K])
 
     def forward(self, x):
-        (N, H, W, _), (top, bottom, left, right) = x.shape, self.padding
-        OH, OW = H + top + bottom - 2, W + left + right - 2
-        y = memory.empty((N, OH, OW, self.CO), x.dtype)
-        for images in batches(N, multiplications(OH, OW) * max(self.C, self.CO) * x.itemsize):
-            pixels = tiles(even(x[images], self.padding))
-            products = memory.empty((16, pixels.shape[1], self.CO), x.dtype)
-            np.matmul(pixels, self.U, out=products)
-            y[images] = outputs(products, OH, OW)[:, :OH, :OW]
+        OH, OW = self.output_size(x)
+        y = memory.empty((len(x), OH, OW, self.W.shape[3]), x.dtype)
+        for images in self.batches(x):
+            products = sums(tiles(self.short, self.frame(x[images])), self.U)
+            y[images] = outputs(self.short, products, tiles_along(self.short, OH), tiles_along(self.short, OW))[:, :OH, :OW]
         return y
 
     def backward(self, dy, x):
         """Each step of forward transposed, the last first."""
-        (N, OH, OW, _), (_, H, W, _), (top, _, left, _) = dy.shape, x.shape, self.padding
-        dx = memory.empty(x.shape, x.dtype) if self.input_gradient else None
-        transposed, dU = self.U.transpose(0, 2, 1), None
-        for images in batches(N, multiplications(OH, OW) * max(self.C, self.CO) * x.itemsize):
-            frame = even(x[images], self.padding)
-            pixels, dproducts = tiles(frame), outputs_backward(even(dy[images]))
+        dx, dU = memory.empty(x.shape, x.dtype) if self.input_gradient else None, None
+        for images in self.batches(x):
+            frame = self.frame(x[images])
+            shape, pixels, dproducts = frame.shape, tiles(self.short, frame), outputs_backward(self.short, dy[images])
             dU = add_product(dU, pixels.transpose(0, 2, 1), dproducts)
+            del frame, pixels  # their memory serves their gradients
             if self.input_gradient:
-                np.matmul(dproducts, transposed, out=pixels)  # the tiles are no longer needed; their memory takes their gradient
-                dx[images] = tiles_backward(pixels, frame.shape)[:, top : top + H, left : left + W]
-        return dx, dU
+                dpixels = sums(dproducts, self.transposed())
+                self.frame_backward(tiles_backward(self.short, dpixels, shape), dx[images])
+        return dx, self.kernel_backward(product(self.G.T, dU))
 
-    def gradients(self, dU):
-        dW = memory.empty((3, 3, self.C, self.CO), dU.dtype)
-        self.product(G_BOTH.T, dU.reshape(16, -1), dW.reshape(9, -1))
-        return dW
+    def output_size(self, x):
+        (K, *_), (_, H, W, _), (top, bottom, left, right) = self.W.shape, x.shape, self.padding
+        return output_size(H, K, self.stride, top, bottom), output_size(W, K, self.stride, left, right)
 
+    def batches(self, x):
+        T, V = (tiles_along(self.short, size) for size in self.output_size(x))
+        channels = self.stride**2 * x.shape[3] + self.W.shape[3]
+        return batches(len(x), self.short.products**2 * T * V * channels * x.itemsize, TRANSFORMED)
 
-def even(x, padding=(0, 0, 0, 0)):
-    """x padded, with a row and a column of zeros more where their number would be odd."""
-    top, bottom, left, right = padding
-    return pad(x, (top, bottom + (x.shape[1] + top + bottom) % 2, left, right + (x.shape[2] + left + right) % 2))
+    def frame(self, x):
+        """x (N, H, W, C) -> (m T + n - m, m V + n - m, N, S S C): the pixels of all tiles, zeros where they stand over the edge."""
+        S, m, n, (N, H, W, C), (top, _, left, _) = self.stride, self.short.outputs, self.short.pixels, x.shape, self.padding
+        FH, FW = (m * tiles_along(self.short, size) + n - m for size in self.output_size(x))
+        x = pad(x, (top, max(0, S * FH - H - top), left, max(0, S * FW - W - left)))[:, : S * FH, : S * FW]
+        frame = memory.empty((FH, FW, N, S * S * C), x.dtype)
+        np.copyto(frame.reshape(FH, FW, N, S, S, C), x.reshape(N, FH, S, FW, S, C).transpose(1, 3, 0, 2, 4, 5))
+        return frame
 
-
-def tiles(x):
-    """x (N, 2T + 2, 2U + 2, C) -> (16, N * T * U, C), the sums of each tile: B' x B."""
-    return sums(sums(x)).reshape(16, -1, x.shape[3])
-
-
-def tiles_backward(d, shape):
-    """(16, N * T * U, C) -> dx (N, 2T + 2, 2U + 2, C), which is `shape`; neighbouring tiles share two pixels."""
-    N, H, W, C = shape
-    return sums_backward(sums_backward(d.reshape(4, 4, N, H // 2 - 1, W // 2 - 1, C)))
-
-
-def outputs(products, OH, OW):
-    """(16, N * T * U, CO) -> y (N, 2T, 2U, CO), of which OH x OW outputs are wanted: A' products A."""
-    return pairs(pairs(products.reshape(4, 4, -1, (OH + 1) // 2, (OW + 1) // 2, products.shape[2])))
-
-
-def outputs_backward(dy):
-    """dy (N, 2T, 2U, CO) -> (16, N * T * U, CO)."""
-    return pairs_backward(pairs_backward(dy)).reshape(16, -1, dy.shape[3])
+    def frame_backward(self, d, dx):
+        """Writes dx (N, H, W, C) from d, shaped as the frame; zeros for pixels beyond the frame, which no window reads."""
+        S, (FH, FW, N, _), (_, H, W, C), (top, _, left, _) = self.stride, d.shape, dx.shape, self.padding
+        d = d.reshape(FH, FW, N, S, S, C).transpose(2, 0, 3, 1, 4, 5).reshape(N, S * FH, S * FW, C)[:, top : top + H, left : left + W]
+        dx[:, d.shape[1] :] = 0
+        dx[:, :, d.shape[2] :] = 0
+        dx[:, : d.shape[1], : d.shape[2]] = d
 
 
-# The same along a single axis, which is always the third: columns while an array has four axes, then rows, or the other way round. The four
-# numbers of a tile are a new first axis.
+def product(a, b):
+    """a @ b over the first of the three axes of b."""
+    out = memory.empty((len(a), *b.shape[1:]), b.dtype)
+    np.matmul(a, b.reshape(len(b), -1), out=out.reshape(len(a), -1))
+    return out
 
 
-def sums(x):
-    """B' x: 2T + 2 pixels -> (4, ..., T)."""
-    T = x.shape[2] // 2 - 1
-    x0, x1, x2, x3 = (x[:, :, i : i + 2 * T : 2] for i in range(4))
-    s = memory.empty((4, *x0.shape), x.dtype)
-    np.subtract(x0, x2, out=s[0])
-    np.add(x1, x2, out=s[1])
-    np.subtract(x2, x1, out=s[2])
-    np.subtract(x1, x3, out=s[3])
-    return s
+def sums(a, b):
+    """a @ b, each number a sum of sums of at most SUMMED products."""
+    total = None
+    for k in range(0, a.shape[2], SUMMED):
+        total = add_product(total, a[:, :, k : k + SUMMED], b[:, k : k + SUMMED])
+    return total
 
 
-def sums_backward(ds):
-    """B ds: (4, ..., T) -> 2T + 2 pixels."""
-    _, a, b, T, *rest = ds.shape
-    dx = memory.empty((a, b, 2 * T + 2, *rest), ds.dtype)
-    x0, x1, x2, x3 = (dx[:, :, i : i + 2 * T : 2] for i in range(4))
-    dx[:, :, 2 * T :] = 0
-    x0[...] = ds[0]
-    np.subtract(ds[1], ds[2], out=x1)
-    x1 += ds[3]
-    x2 += ds[1]
-    x2 += ds[2]
-    x2 -= ds[0]
-    x3 -= ds[3]
-    return dx
+# The steps of the short convolution along rows and then columns, or the other way round. In front of two products come two axes for the
+# columns' and rows' p, which the matrix products over 25 or 81 pairs want there.
 
 
-def pairs(m):
-    """A' m: (4, ..., T) -> 2T outputs."""
-    _, a, b, T, *rest = m.shape
-    y = memory.empty((a, b, 2 * T, *rest), m.dtype)
-    y0, y1 = y[:, :, ::2], y[:, :, 1::2]
-    np.add(m[0], m[1], out=y0)
-    y0 += m[2]
-    np.subtract(m[1], m[2], out=y1)
-    y1 -= m[3]
-    return y
+def tiles(short, frame):
+    """frame (m T + n - m, m V + n - m, N, C) -> (p p, T V N, C): B' x B of each tile x."""
+    m, n, p, B, (FH, FW, N, C) = short.outputs, short.pixels, short.products, short.B.astype(frame.dtype), frame.shape
+    T, V = (FH - n) // m + 1, (FW - n) // m + 1
+    rows = memory.empty((p, T, FW, N * C), frame.dtype)
+    np.matmul(B.T, windows(frame.reshape(FH, -1), n, m), out=rows.reshape(p, T, -1).transpose(1, 0, 2))
+    both = memory.empty((p, p, T, V, N * C), frame.dtype)
+    np.matmul(B.T, windows(rows, n, m), out=both.transpose(1, 2, 3, 0, 4))
+    return both.reshape(p * p, T * V * N, C)
 
 
-def pairs_backward(dy):
-    """A dy: 2T outputs -> (4, ..., T)."""
-    y0, y1 = dy[:, :, ::2], dy[:, :, 1::2]
-    dm = memory.empty((4, *y0.shape), dy.dtype)
-    dm[0] = y0
-    np.add(y0, y1, out=dm[1])
-    np.subtract(y0, y1, out=dm[2])
-    np.negative(y1, out=dm[3])
-    return dm
+def tiles_backward(short, d, shape):
+    """(p p, T V N, C) -> (m T + n - m, m V + n - m, N, C), which is `shape`: neighbouring tiles share pixels."""
+    m, n, p, B, (FH, FW, N, C) = short.outputs, short.pixels, short.products, short.B.astype(d.dtype), shape
+    T, V = (FH - n) // m + 1, (FW - n) // m + 1
+    rows = add_windows(B, d.reshape(p, p, T, V, N * C).transpose(1, 2, 3, 0, 4), m)
+    return add_windows(B, rows.reshape(p, T, -1).transpose(1, 0, 2), m).reshape(shape)
+
+
+def outputs(short, products, T, V):
+    """(p p, T V N, CO) -> y (N, m T, m V, CO): A' products A."""
+    m, p, A, CO = short.outputs, short.products, short.A.astype(products.dtype), products.shape[2]
+    products = products.reshape(p, p, T, V, -1)
+    columns = memory.empty((p, T, V, m, products.shape[4]), products.dtype)
+    np.matmul(A.T, products.transpose(1, 2, 3, 0, 4), out=columns)
+    y = memory.empty((m * T, m * V, products.shape[4] // CO, CO), products.dtype)
+    np.matmul(A.T, columns.reshape(p, T, -1).transpose(1, 0, 2), out=y.reshape(T, m, -1))
+    return y.transpose(2, 0, 1, 3)
+
+
+def outputs_backward(short, dy):
+    """dy (N, OH, OW, CO) -> (p p, T V N, CO)."""
+    m, p, A, (N, OH, OW, CO) = short.outputs, short.products, short.A.astype(dy.dtype), dy.shape
+    T, V = tiles_along(short, OH), tiles_along(short, OW)
+    frame = memory.empty((m * T, m * V, N, CO), dy.dtype)
+    frame[OH:] = 0
+    frame[:, OW:] = 0
+    frame[:OH, :OW] = dy.transpose(1, 2, 0, 3)
+    rows = memory.empty((p, T, V, m, N * CO), dy.dtype)
+    np.matmul(A, frame.reshape(T, m, -1), out=rows.reshape(p, T, -1).transpose(1, 0, 2))
+    both = memory.empty((p, p, T, V, N * CO), dy.dtype)
+    np.matmul(A, rows, out=both.transpose(1, 2, 3, 0, 4))
+    return both.reshape(p * p, T * V * N, CO)
+
+
+def windows(x, n, step):
+    """x (..., step * (count - 1) + n, L) -> (..., count, n, L), a view: count windows of n, which may overlap."""
+    *outer, stride, inner = x.strides
+    return as_strided(x, (*x.shape[:-2], (x.shape[-2] - n) // step + 1, n, x.shape[-1]), (*outer, step * stride, stride, inner))
+
+
+def add_windows(B, d, step):
+    """d (..., count, p, L) -> (..., step * (count - 1) + n, L): B d of each window; where windows overlap, they add up."""
+    *outer, count, _, L = d.shape
+    parts = memory.empty((len(B), *outer, count, L), d.dtype)
+    np.matmul(B, d, out=np.moveaxis(parts, 0, -2))
+    x = memory.empty((*outer, step * (count - 1) + len(B), L), d.dtype)
+    x[..., step * count :, :] = 0
+    for i, part in enumerate(parts):
+        place = x[..., i : i + step * count : step, :]
+        if i < step:
+            place[...] = part
+        else:
+            place += part
+    return x

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 from minigrad.engine.blas import one_blas_thread
+from minigrad.interrupts import Whole
 
 
 def cores():
@@ -49,9 +50,10 @@ class Workers:
     """So many threads, of which the calling one is the first.
 
     run(work, tasks) returns [work(task) for task in tasks]. Results do not depend on the number of threads. The first exception of any
-    task is raised, once no thread works any more; so it is after Ctrl-C. Tasks must not call `run` themselves."""
+    task is raised, once no thread works any more. Ctrl-C waits for the end. A task that calls `run` itself does those tasks alone."""
 
     alive = weakref.WeakSet()
+    inside = threading.local()  # of each thread: `busy` while it does a task
 
     def __init__(self, threads):
         self.threads = threads
@@ -63,16 +65,19 @@ class Workers:
 
     def run(self, work, tasks):
         tasks = list(tasks)
-        try:
+        if getattr(self.inside, "busy", False):
+            return [work(task) for task in tasks]
+        with Whole():  # neither a thread at work nor BLAS on one thread is left behind
             try:
-                one_blas_thread.enter()
-                if self.threads == 1 or len(tasks) == 1:
-                    return [work(task) for task in tasks]
-                return self.share(work, tasks)
+                try:
+                    one_blas_thread.enter()
+                    if self.threads == 1 or len(tasks) == 1:
+                        return [work(task) for task in tasks]
+                    return self.share(work, tasks)
+                finally:
+                    one_blas_thread.leave()
             finally:
                 one_blas_thread.leave()
-        finally:
-            one_blas_thread.leave()
 
     def share(self, work, tasks):
         """A thread takes the next task when it is done with one: none waits while another is held up."""
@@ -92,11 +97,13 @@ class Workers:
                         return
                     busy.add(me)
                 try:
+                    self.inside.busy = True
                     results[i] = work(task)
                 except BaseException:
                     empty_the_queue()
                     raise
                 finally:
+                    self.inside.busy = False
                     busy.discard(me)
 
         try:

@@ -17,7 +17,7 @@ from minigrad.gradcheck.report import GradientError, Report
 from minigrad.gradcheck.rules import ALL_CHECKS, CHECKS
 
 
-def check_layer(layer, x, *args, wrt_x=True, seed=0, rtol=1e-6, budget=20_000, checks=CHECKS, suspects=(), title=""):
+def check_layer(layer, x, *args, wrt_x=True, seed=0, rtol=1e-6, budget=20_000, checks=CHECKS, suspects=(), title="", reference=None):
     """Compare the gradients of `backward` with differences of `forward`, and test the contract -> Report. Prints nothing.
 
     layer      a function without arguments that makes one (a class, a lambda), or a layer, which is copied and stays as it is
@@ -29,6 +29,8 @@ def check_layer(layer, x, *args, wrt_x=True, seed=0, rtol=1e-6, budget=20_000, c
     checks     some of "values", "contract", "dtype", "layout"; and, for layers of a library, "alias", "errors"
     suspects   (hint, factory) pairs, known mistakes: if a failing layer has all gradients of one to 1e-9, the hint is the cause.
                (hint, number): the hint is the cause if the gradients are wrong by this factor
+    reference  a function that makes a layer with the same parameters and the right forward: its differences are taken, not those of the
+               layer's own forward, which only has to give the same y. Where the layer is random it is not used
     title      the first words of the message; by default the layer's name and the shape of x
 
     If forward gives a number, it is a loss: backward() is then called without argument. A layer is not started if forward or backward
@@ -43,7 +45,7 @@ def check_layer(layer, x, *args, wrt_x=True, seed=0, rtol=1e-6, budget=20_000, c
     if factory and not callable(layer):
         raise TypeError(f"check_layer: expects a layer or a function that makes one, not {type(layer).__name__}")
     make = layer if factory else lambda: copy.deepcopy(layer)
-    settings = Settings(make, factory, as_input(x, seed), args, wrt_x, seed, rtol, budget, checks)
+    settings = Settings(make, factory, as_input(x, seed), args, wrt_x, seed, rtol, budget, checks, reference)
     with undisturbed():
         context = examine(settings)
         cause = explanation(context, suspects)

@@ -15,7 +15,7 @@ STREAMS = {"rounding": 4, "ties": 5, "other points": 6, "directions": 7, "order"
 @dataclasses.dataclass(frozen=True)
 class Settings:
     """What `check_layer` was asked, its arguments checked. make: gives an instance of the layer; factory: whether it was the caller's own
-    function, or else copies a layer that may have been used; x: float64, (N, ...)."""
+    function, or else copies a layer that may have been used; x: float64, (N, ...); reference: see `check_layer`."""
 
     make: collections.abc.Callable
     factory: bool
@@ -26,6 +26,7 @@ class Settings:
     rtol: float
     budget: int
     checks: tuple
+    reference: collections.abc.Callable | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,8 +44,8 @@ class Context:
     subject, settings, budget: what rules work with. plan: see `Budget.plan`.
     entries, notes: what they add to, beside the findings that they yield. wrong: name -> `WrongGradient`. patterns: sentences that
     describe how a gradient is wrong, the likeliest cause first.
-    findings: what rules have yielded so far; results: of the first pass of each draw; raised: (type, words) of the layer's error, or None;
-    status: "" while it goes on, then that of the report."""
+    findings: what rules have yielded so far; results: of the first pass of each draw; raised: (type, words) of the
+    layer's error, two strings, or None; status: "" while it goes on, then that of the report."""
 
     def __init__(self, settings):
         self.settings, self.subject = settings, Subject(settings.make, settings.wrt_x, settings.seed)

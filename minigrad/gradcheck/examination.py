@@ -35,7 +35,7 @@ def examine(settings, draws=2):
         return context
     except Raised as raised:
         context.findings.append(Finding("contract", "raises", "", f"{raised}."))
-        context.raised = type(raised.error), str(raised.error)
+        context.raised = type(raised.error).__name__, str(raised.error)
     except Stopped as stopped:
         context.findings.append(stopped.finding)
     context.status = "error" if context.raised else "failed" if context.findings else "passed"

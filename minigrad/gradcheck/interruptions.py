@@ -9,7 +9,9 @@ import numpy as np
 from minigrad.gradcheck.report import Finding
 
 # Code that is not the layer's: NumPy's, the checker's own, that of the deep copy, and what Python makes up.
-FOREIGN = (os.path.dirname(np.__file__), os.path.dirname(__file__) + os.sep, copy.__file__, "<__array_function__", "<frozen")
+HERE = os.path.dirname(__file__)
+JUDGE = os.path.join(os.path.dirname(HERE), "coursework", "judge")  # which calls layers that live in another process
+FOREIGN = (os.path.dirname(np.__file__), HERE + os.sep, JUDGE, copy.__file__, "<__array_function__", "<frozen")
 
 
 class Blank(Exception):

@@ -37,7 +37,8 @@ def as_html(report):
 
 def headline(report):
     count = f"{report.evaluations} evaluation{'s' * (report.evaluations != 1)}"
-    status = "not started" if report.status == "not started" else f"{count}, {report.seconds:.2f} s"
+    seconds = f", {report.seconds:.2f} s" if report.seconds else ""  # 0: not measured, or not to be said
+    status = "not started" if report.status == "not started" else f"{count}{seconds}"
     return f"{MARKS[report.status]} {report.title} · seed {report.seed} · {status}"
 
 

@@ -4,6 +4,8 @@ Every layer but Linear, Flatten and the loss treats images one by one. Such a la
 that several of them in a row can take one slab through all of them while it is still in the processor's cache (engine/slabs.py). Its twin
 for a GPU takes the whole batch at once: kernels cut their work up themselves."""
 
+import copy
+
 import numpy as np
 
 from minigrad.device import CPU, Device
@@ -23,6 +25,7 @@ class Layer:
     names = ()  # the attributes that hold parameters
     device = CPU
     training = True
+    remembers = True  # False while `infer` is at work: forward then keeps nothing for backward
     input_gradient = True  # False for the first layers of a network: nothing needs the gradient of the images
 
     def __repr__(self):
@@ -60,6 +63,21 @@ class Layer:
         """Switch to test mode, where nothing is random; what the last forward kept for backward is let go. Returns self."""
         return self.train(False)
 
+    def infer(self, x):
+        """forward(x), for those who will not call backward: nothing is kept for it, so that no more memory is taken than the layer at work
+        needs. The numbers are those of `forward`, and in training so are Dropout's masks. Raises what `forward` raises."""
+        self.remember(False)
+        try:
+            return self.forward(x)
+        finally:
+            self.remember(True)
+            self.release()
+
+    def remember(self, remembers):
+        self.remembers = remembers
+        for _, layer in self.children():
+            layer.remember(remembers)
+
     def to(self, device):
         """Move the parameters to a device: a `Device`, or its name. Gradients of another device are gone until the next `backward`.
 
@@ -73,6 +91,22 @@ class Layer:
         for p in self.own_parameters():
             p.value = device.asarray(p.value)
         return self
+
+    def __getstate__(self):
+        """What a file or another process is given: all but what the last forward and backward left."""
+        state = object.__new__(type(self))
+        vars(state).update(vars(self))
+        if not list(self.children()):  # those inside do it themselves
+            state.release()
+            for name in self.names:
+                setattr(state, "d" + name, None)
+        return vars(state)
+
+    def __deepcopy__(self, memo):
+        """A copy in memory has that, too: its backward is that of the same forward."""
+        twin = memo[id(self)] = object.__new__(type(self))
+        vars(twin).update(copy.deepcopy(vars(self), memo))
+        return twin
 
     def release(self):
         """Let go of what the last forward kept for backward."""

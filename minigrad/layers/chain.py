@@ -28,8 +28,9 @@ def forward(layers, x, named=lambda layer, error: error):
         for layer, call in zip(layers, calls, strict=True):
             layer.begin(call.x_shape, call.y_shape, call.dtype)
         y = (forward_whole if first.device.is_gpu else slabs.forward)(layers, calls, x)
-        for layer, call in zip(layers, calls, strict=True):
-            layer.call = call  # not before: after a forward that failed there is nothing to go back through
+        if first.remembers:  # not before: after a forward that failed there is nothing to go back through
+            for layer, call in zip(layers, calls, strict=True):
+                layer.call = call
         return y
 
 
@@ -52,6 +53,8 @@ def forward_whole(layers, calls, x):
     y = x
     for layer, call in zip(layers, calls, strict=True):
         y, call.kept = layer.forward_cuda(y)
+        if not layer.remembers:
+            call.kept = None
     return y.copy() if y is calls[-1].kept else y  # what comes back belongs to the caller
 
 

@@ -29,12 +29,13 @@ class Conv2d(ImageLayer):
     Raises ValueError for sizes that make no sense and for an x that does not fit, TypeError for a bias that is no number.
     Only x is kept for backward: building the patches again costs less than keeping them.
 
-    Some convolutions have a faster way than the two methods below, an object with the methods `forward`, `backward` and `gradients`: on a
-    CPU `engine.winograd.Winograd`, on a GPU `cuda.conv.Im2colOnGpu`. The numbers are the same but for rounding."""
+    Some convolutions have a faster way than the two methods below, an object with the methods `forward` and `backward`: on a CPU
+    `engine.winograd.Winograd`, on a GPU `cuda.conv.Im2colOnGpu`. The numbers are the same but for rounding, whose errors Winograd's way at
+    most triples."""
 
     names = ("W", "b")
     way = None
-    winograd_channels = 64  # from so many input and output channels on, Winograd's fewer multiplications pay for its additions
+    winograd_channels = 48  # from so many input (with a stride: S S times as many) and output channels on, Winograd's way is faster
 
     def __init__(self, in_channels, out_channels, kernel_size, stride=1, padding=0, *, std=0.01, bias=0.0, rng=None):
         if not all(isinstance(n, (int, np.integer)) and n >= 1 for n in (in_channels, out_channels, kernel_size, stride)):
@@ -66,9 +67,9 @@ class Conv2d(ImageLayer):
         """The object that computes this forward and its backward, or None: the methods below do."""
         if self.device.is_gpu:
             return Im2colOnGpu(self)
-        many = min(self.in_channels, self.out_channels) >= self.winograd_channels
-        if many and self.kernel_size == 3 and self.stride == 1 and winograd.pays(*y_shape[1:3]):
-            return winograd.Winograd(self.W.astype(dtype, copy=False), self.padding, self.input_gradient, self.device)
+        many = min(self.stride**2 * self.in_channels, self.out_channels) >= self.winograd_channels
+        if many and winograd.pays(self.kernel_size, self.stride, *y_shape[1:3]):
+            return winograd.Winograd(self.W.astype(dtype, copy=False), self.stride, self.padding, self.input_gradient, self.device)
         return None
 
     def forward_slab(self, x, first):
@@ -96,10 +97,6 @@ class Conv2d(ImageLayer):
             if self.input_gradient:
                 dx = col2im_of_product(dy, W, x.shape, self.stride, self.padding)
         return dx, (dW, db)
-
-    def gradients(self, sums):
-        dW, db = sums
-        return (self.way.gradients(dW) if self.way else dW), db
 
     def has_smaller_output_patches(self):
         return self.out_channels <= self.in_channels and self.stride == 1 and max(self.padding) < self.kernel_size

@@ -41,7 +41,8 @@ class Linear(Layer):
             W, y = self.W.astype(x.dtype, copy=False), device.empty(shape, x.dtype)
             device.run(lambda o: device.xp.matmul(x, W[:, o], out=y[:, o]), device.blocks(self.out_features))
             y += self.b.astype(x.dtype, copy=False)
-        self.x = x
+        if self.remembers:
+            self.x = x
         return y
 
     def backward(self, dy):

@@ -31,8 +31,7 @@ class LocalResponseNorm(ImageLayer):
     def forward_slab(self, x, first):
         y, s = memory.empty(x.shape, x.dtype), memory.empty(x.shape, x.dtype)
         np.multiply(x, x, out=y)
-        np.multiply(window_sum(y, self.size // 2), x.dtype.type(self.alpha), out=s)
-        s += x.dtype.type(self.k)
+        np.add(window_sum(y, self.size // 2, self.alpha), x.dtype.type(self.k), out=s)
         q = power(s, self.beta)
         np.divide(x, q, out=y)
         return y, (x, s, q)
@@ -43,8 +42,7 @@ class LocalResponseNorm(ImageLayer):
         np.divide(dy, q, out=dx)  # dy s^-beta
         np.multiply(dx, x, out=t)
         t /= s  # dy y / s
-        np.multiply(window_sum(t, self.size // 2), x, out=t)
-        t *= x.dtype.type(2 * self.alpha * self.beta)
+        np.multiply(window_sum(t, self.size // 2, 2 * self.alpha * self.beta), x, out=t)
         dx -= t
         return dx, ()
 

@@ -36,7 +36,7 @@ class MaxPool2d(ImageLayer):
         return N, output_size(H, K, S, 0, 0), output_size(W, K, S, 0, 0), C
 
     def forward_slab(self, x, first):
-        y, winner = max_pool(x, self.kernel_size, self.stride, *self.output_shape(x.shape)[1:3])
+        y, winner = max_pool(x, self.kernel_size, self.stride, *self.output_shape(x.shape)[1:3], winners=self.remembers)
         return y, (winner, x.shape)
 
     def backward_slab(self, dy, kept):

@@ -5,6 +5,7 @@ Matplotlib is imported when the first figure is drawn, so that commands without 
 from pathlib import Path
 
 from minigrad.files import replacing
+from minigrad.plots.words import as_written, legible
 
 # Okabe and Ito's palette (2008): told apart with any kind of colour vision, and in grey.
 BLUE, ORANGE = "#0072B2", "#D55E00"
@@ -27,6 +28,7 @@ def save(figure, path):
     from matplotlib.backends.backend_svg import FigureCanvasSVG
 
     path = Path(path)
+    as_written(figure)
     for suffix in [path.suffix] if path.suffix in (".png", ".svg") else [".png", ".svg"]:
         canvas = {".png": FigureCanvasAgg, ".svg": FigureCanvasSVG}[suffix]
         # Without a fixed salt and without a date the same figure would be another file every time.
@@ -45,5 +47,5 @@ def picture(axes, image):
 
 def short(name, most=22):
     """The first of the words for a class, cut if it is longer than `most` characters."""
-    name = name.split(",")[0]
+    name = legible(name.split(",")[0])
     return name if len(name) <= most else name[: most - 1] + "…"

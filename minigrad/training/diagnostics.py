@@ -49,7 +49,7 @@ def diagnosed(batches, net, init, out):
     for number, (x, labels) in enumerate(batches):
         if number == 0:
             # In eval mode: dropout masks would differ from image to image and hide a signal that does not.
-            warnings = [signal_diagnostic(net.eval().forward(x[:LOOKED_AT]))]
+            warnings = [signal_diagnostic(net.eval().infer(x[:LOOKED_AT]))]
             if init is not None:
                 warnings.insert(0, input_diagnostic(x, init))
             net.train()

@@ -6,7 +6,7 @@ class TrainingError(Exception):
 
 
 class Interrupted(Exception):
-    """The run was stopped by Ctrl-C or SIGTERM; `path` is the checkpoint to resume it from."""
+    """The run was stopped by Ctrl-C, SIGTERM or SIGHUP; `path` is the checkpoint to resume it from."""
 
     def __init__(self, path):
         super().__init__(f"Stopped; the run was saved in {path}.")

@@ -34,7 +34,7 @@ def outputs(net, loader, name="evaluating", out=None):
     A progress bar called `name` goes to `out` (standard error if None), if that is a terminal."""
     net.eval()
     bar = tqdm(loader.batches(0), name, len(loader), file=out, disable=None, leave=False, dynamic_ncols=True, unit=" batches")
-    return np.concatenate([to_host(net.forward(x)) for x, _ in bar])
+    return np.concatenate([to_host(net.infer(x)) for x, _ in bar])
 
 
 def probabilities(net, loader, name="evaluating", out=None):
@@ -53,9 +53,9 @@ class Averaged:
     def eval(self):
         self.net.eval()
 
-    def forward(self, x):
+    def infer(self, x):
         """x (n, size, size, 3) or (n, crops, size, size, 3) -> (n, K)."""
-        p = softmax(to_host(self.net.forward(x.reshape(-1, *x.shape[-3:]))))
+        p = softmax(to_host(self.net.infer(x.reshape(-1, *x.shape[-3:]))))
         return p.reshape(len(x), -1, p.shape[1]).mean(axis=1)
 
 
@@ -111,7 +111,7 @@ def write(folder, p, labels, classes):
 
 
 def write_csv(path, heading, rows):
-    with replacing(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
+    with replacing(path) as temporary, open(temporary, "w", newline="", encoding="utf-8", errors="backslashreplace") as file:
         csv.writer(file).writerows([heading, *rows])
 
 

@@ -59,7 +59,7 @@ def draw(folder, rows, net, mean):
         plots.curves(rows, folder / "curves.png")
         if kernels:
             plots.filters(kernels, folder / "filters.png")
-    except OSError as error:
+    except Exception as error:  # a library draws them, with files and fonts of its own: it fails in many ways
         raise TrainingError(f"Could not write the figures in {folder}: {reason(error)}.") from error
 
 

@@ -12,17 +12,17 @@ from typing import Any, TextIO
 
 import numpy as np
 
+from minigrad import files
+from minigrad.training import fields
 from minigrad.training.arrays import to_host
 from minigrad.training.checkpoint import CHECKPOINT, Checkpoint, restore, save_checkpoint, velocities_of
 from minigrad.training.diagnostics import diagnosed
 from minigrad.training.errors import Interrupted, TrainingError
 from minigrad.training.history import draw, row_of, write_config, write_history
 from minigrad.training.metrics import Tally, evaluate
-from minigrad.training.progress import progress_bar, sentence
+from minigrad.training.progress import Pace, progress_bar, sentence
 from minigrad.training.signals import Signals, Stopped
 from minigrad.training.step import train_on_batch
-
-POSITION = {"epoch", "batch", "batches", "tally", "history", "step", "schedule"}  # what a checkpoint must hold of a run to resume it
 
 
 def train(
@@ -52,11 +52,11 @@ def train(
     checkpoint    a Checkpoint to resume, bit for bit as if the run had never stopped
     mean          the mean image, kept in the checkpoint
     checkpoint_every   seconds between checkpoints within an epoch
-    out           where progress goes, standard error if None: a bar on a terminal, and one line an epoch
+    out           where progress goes, standard error if None: a bar on a terminal, else a line every 10 s; and one line an epoch
 
-    Raises TrainingError if the loss is not finite (before the weights are touched) or a file cannot be written; what a loader raises,
-    once all steps before are saved; and Interrupted after Ctrl-C or SIGTERM, once the current step is done and saved. A second Ctrl-C
-    interrupts at once."""
+    Raises TrainingError if the loss is not finite (before the weights are touched) or the checkpoint cannot be written; what a loader
+    raises, once all steps before are saved; and Interrupted after Ctrl-C, SIGTERM or SIGHUP, once the current step is done and saved. A
+    second Ctrl-C interrupts at once. A history or picture that cannot be written is a warning on `out`."""
     out = sys.stderr if out is None else out
     run = Run(net, loss, optimizer, schedule, train_loader, val_loader, epochs, Path(output), config, mean, checkpoint_every, out)
     run.begin(checkpoint)
@@ -91,6 +91,7 @@ class Run:
     batch: int = 0
     tally: Tally = field(default_factory=Tally)  # of these batches
     rows: list = field(default_factory=list)  # of the epochs that have ended
+    pace: Pace = field(default_factory=Pace)  # of the lines that are printed within an epoch
     fresh: bool = True  # starting weights, which are worth a diagnosis
 
     @property
@@ -108,7 +109,8 @@ class Run:
         if checkpoint is not None:
             self.resume(checkpoint)
         write_config(self.output, self.config)
-        write_history(self.output, self.rows)
+        files.sweep(self.output)
+        self.try_to(write_history, self.rows)
         if self.epoch >= self.epochs:
             print(f"All {self.epoch} epochs are done: --epochs must be larger than {self.epoch} to go on.", file=self.out)
         elif self.schedule.finished:
@@ -118,12 +120,20 @@ class Run:
         """Set net, optimizer, schedule and position as they were. Raises TrainingError for a checkpoint that does not fit."""
         restore(checkpoint, self.net, self.optimizer)
         state, batches = checkpoint.metadata, len(self.train_loader)
-        if not POSITION <= state.keys():
-            raise TrainingError("The checkpoint holds weights but no position in a run: it cannot be resumed.")
+        if not state.keys() & {"epoch", "schedule"}:
+            raise TrainingError(
+                "The checkpoint holds weights but no position in a run, so it cannot be resumed: start a new run from its weights with "
+                "--checkpoint."
+            )
+        try:
+            fields.position(state, self.schedule.state())
+        except fields.FieldError as error:
+            raise TrainingError(f"The checkpoint cannot be resumed: {error}.") from None
         if state["batch"] > 0 and state["batches"] != batches:
             raise TrainingError(
                 f"The checkpoint stands at batch {state['batch']} of {state['batches']}, but an epoch has {batches} "
-                "batches now: resume with the data and the batch size it was made with."
+                "batches now: resume with the data and the batch size it was made with, or start a new run from its weights with "
+                "--checkpoint."
             )
         self.net.step = state["step"]
         self.schedule.restore(state["schedule"])
@@ -152,7 +162,7 @@ class Run:
         if self.batch >= len(self.train_loader):
             return
         loaded = self.train_loader.batches(self.epoch, start=self.batch)
-        with closing(loaded), progress_bar(self.name, len(self.train_loader), self.batch, self.out) as bar:
+        with closing(loaded), progress_bar(self.name, len(self.train_loader), self.batch, self.out, self.pace) as bar:
             batches = signals.watch(self.or_save(loaded))
             if self.fresh:
                 batches = diagnosed(batches, self.net, self.config.get("init"), self.out)
@@ -195,9 +205,17 @@ class Run:
         self.schedule.epoch_ended(row["val_top1_error"])
         self.epoch, self.batch, self.tally = self.epoch + 1, 0, Tally()
         self.save()
-        write_history(self.output, self.rows)
-        draw(self.output, self.rows, self.net, self.mean)
+        self.try_to(write_history, self.rows)
+        self.try_to(draw, self.rows, self.net, self.mean)
         print(sentence(name, row, self.epochs), file=self.out, flush=True)
+        self.pace.said()
+
+    def try_to(self, write, *what):
+        """Write a file beside the checkpoint. Only the checkpoint may end a run: if this fails, a warning says so."""
+        try:
+            write(self.output, *what)
+        except TrainingError as error:
+            print(f"Warning: {error}", file=self.out, flush=True)
 
     def or_save(self, batches):
         """Yield `batches`; if one cannot be loaded, save what was reached before the error goes on its way."""

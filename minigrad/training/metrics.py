@@ -63,11 +63,10 @@ def evaluate(net, loss, batches, bar=None):
     net.eval()
     tally = Tally()
     for x, labels in batches:
-        logits = net.forward(x)
+        logits = net.infer(x)
         tally.add(loss.forward(logits, labels), logits, labels)
         if bar is not None:
             bar.update()
-    net.eval()  # lets go of what the last batch left
     if tally.images == 0:
         raise TrainingError("There is no image to evaluate on: at least one is needed.")
     return tally.means()

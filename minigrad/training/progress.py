@@ -1,20 +1,46 @@
-"""What a run tells its user: a progress bar while an epoch lasts, and one sentence when it has ended."""
+"""What a run tells its user: a progress bar while an epoch lasts, or a line every 10 s where there is no terminal, and a sentence when it
+has ended."""
+
+import time
 
 from tqdm import tqdm
 
+FIRST, PAUSE = 1.0, 10.0  # seconds until the first line of a run, and from any line to the next
+
+
+class Pace:
+    """When the next line is due where there is no terminal."""
+
+    def __init__(self):
+        self.due = time.monotonic() + FIRST
+
+    def said(self):
+        """Something was just printed."""
+        self.due = time.monotonic() + PAUSE
+
 
 class Bar(tqdm):
+    pace = None
+
     def show(self, tally):
         """Move on by one batch and show the means so far."""
         loss, top1, top5 = tally.means()
         speed = tally.images / tally.seconds
-        self.set_postfix_str(f"loss {loss:.3f}, top-1 {top1:.1%}, top-5 {top5:.1%}, {rate(speed)} images/s", refresh=False)
-        self.update()
+        text = f"loss {loss:.3f}, top-1 {top1:.1%}, top-5 {top5:.1%}, {rate(speed)} images/s"
+        if not self.disable:
+            self.set_postfix_str(text, refresh=False)
+            self.update()
+        else:
+            self.n += 1  # tqdm counts only what it shows
+            if time.monotonic() >= self.pace.due:
+                print(f"{self.name}, batch {self.n}/{self.total}: {text}", file=self.out, flush=True)
+                self.pace.said()
 
 
-def progress_bar(name, total, done, out):
-    """A bar over `total` batches, of which `done` are done, on the stream `out`; nothing is shown unless that is a terminal."""
-    return Bar(
+def progress_bar(name, total, done, out, pace=None):
+    """A bar over `total` batches, of which `done` are done, on the stream `out`. Unless that is a terminal, `Bar.show` prints a line when
+    `pace` says that one is due."""
+    bar = Bar(
         desc=name,
         total=total,
         initial=done,
@@ -24,6 +50,8 @@ def progress_bar(name, total, done, out):
         dynamic_ncols=True,
         bar_format="{desc}{postfix}, {remaining} left |{bar}|",
     )
+    bar.name, bar.out, bar.pace = name, out, pace
+    return bar
 
 
 def rate(speed):

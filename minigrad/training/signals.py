@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM end a run between two steps, never within one, so that the run can be saved and resumed."""
+"""Ctrl-C, SIGTERM and SIGHUP end a run between two steps, never within one, so that the run can be saved and resumed."""
 
 import signal
 import threading
@@ -9,7 +9,8 @@ class Stopped(Exception):
 
 
 class Signals:
-    """While entered, the first Ctrl-C or SIGTERM waits for the end of a step; the second raises KeyboardInterrupt at once.
+    """While entered, the first Ctrl-C, SIGTERM or SIGHUP waits for the end of a step; the second raises KeyboardInterrupt at once. A SIGHUP
+    that is ignored, as under nohup, stays so.
 
     Signals belong to the main thread; in any other, nothing is changed."""
 
@@ -17,7 +18,10 @@ class Signals:
         self.received = False
         self.handlers = {}
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
+            numbers = [signal.SIGINT, signal.SIGTERM]
+            if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+                numbers.append(signal.SIGHUP)
+            for number in numbers:
                 self.handlers[number] = signal.signal(number, self.receive)
         return self
 

@@ -29,7 +29,9 @@ print(f"seed {SEED}")
 # %% [markdown]
 # ## 1 · A slope from two points
 #
-# Taylor's series, once forwards and once backwards:
+# The slope f′(t) is where (f(t + h) − f(t)) / h goes when h gets smaller and smaller. A computer cannot let h go to 0; so we need to know how wrong an h
+# of some size is. **Taylor's series** tells: near t a smooth function is a polynomial in the step h, and its coefficients are made of the slope f′, the slope
+# of the slope f″ (the curvature), the slope of that, f‴, and so on. Once forwards and once backwards:
 #
 # $$f(t + h) = f + h f' + \tfrac{h^2}{2} f'' + \tfrac{h^3}{6} f''' + \dots \qquad f(t - h) = f - h f' + \tfrac{h^2}{2} f'' - \tfrac{h^3}{6} f''' + \dots$$
 #
@@ -82,6 +84,9 @@ plt.show()
 #
 # $$L(t) = \sum_i dy_i \, f_i(t) \qquad\Rightarrow\qquad \frac{\partial L}{\partial t_j} = \sum_i dy_i \, \frac{\partial f_i}{\partial t_j}$$
 #
+# (The round ∂ is read as d: $\partial L / \partial t_j$ is the slope of L when the one number $t_j$ moves and all others stay.) The right side says it of
+# a sum what everybody knows of slopes: a constant factor stays a factor, and the slope of a sum is the sum of the slopes.
+#
 # That is exactly what `backward(dy)` is meant to return. So: shift one number of t up and down, look at the sum, divide.
 #
 # ### Exercise: the ten lines
@@ -98,7 +103,8 @@ plt.show()
 # The library's own version, `minigrad.gradcheck.numerical_gradient`, is these same lines. It divides by the step that float64 really made:
 # `(t + h) - (t - h)` is not quite 2h.
 #
-# Try it on a linear map, where you know the answer: for `f(t) = A t` the gradient of `dy · A t` is `Aᵀ dy`.
+# Try it where the answer can be worked out on paper. `A @ t` is a matrix times a column: $f_i(t) = \sum_j A_{ij} t_j$, so $t_j$ moves $f_i$ by $A_{ij}$, and
+# by the formula above $\partial L / \partial t_j = \sum_i dy_i A_{ij}$. That is A with rows and columns exchanged, times dy: `A.T @ dy`.
 
 # %%
 A, dy, t = rng.standard_normal((4, 3)), rng.standard_normal(4), rng.standard_normal(3)
@@ -167,28 +173,32 @@ print(check_layer(mg.ReLU, at_kinks, title="ReLU at its kink"))
 # %% [markdown]
 # ## 4 · Reading a report
 #
-# A checker that only says *wrong* leaves you alone. This is a convolution in which somebody divides dW by the number of images.
+# A checker that only says *wrong* leaves you alone. Here is a layer with more than one input to check: the library's `Linear` computes y = x W + b for
+# N images at once, one row of x for each. Its gradients have names: dx, dW and db are the slopes of L for the numbers of x, W and b. (How they are computed is
+# the next notebook's; a checker does not need to know.) W and b are shared by all images, so what the images say about them is **added up**. In this
+# copy somebody adds every image twice to db.
 
 
 # %%
-class Averaging(mg.Conv2d):
-    """A convolution with a mistake."""
+class Twice(mg.Linear):
+    """A fully connected layer with a mistake."""
 
     def backward(self, dy):
         dx = super().backward(dy)
-        self.dW = self.dW / len(dy)
+        self.db = 2 * self.db
         return dx
 
 
-report = check_layer(lambda: Averaging(2, 5, 3, stride=2, padding=(1, 0, 2, 1)), (3, 7, 6, 2), title="conv2d.backward · stride2-pad")
+report = check_layer(lambda: Twice(6, 15), (3, 6), title="a Linear with a mistake")  # 3 images of 6 numbers
 print(report)
 
 # %% [markdown]
 # Read it in this order:
 #
-# 1. **Which tensor?** x and b are right, W is wrong: so the mistake is in the line that computes dW, and nowhere else.
-# 2. **How many?** All 90 of 90. Not a border, not a channel.
-# 3. **What is it off by?** The sentence below the table: a factor, the same everywhere, and it is 1/N.
+# 1. **Which tensor?** (A *tensor* is an array with any number of axes.) x and W are right, b is wrong: so the mistake is in the line that computes db, and
+#    nowhere else.
+# 2. **How many?** All 15 of 15: not the first, not every second.
+# 3. **What is it off by?** The sentence below the table: a factor, the same everywhere, and it is 2.
 # 4. **One number.** Index, yours and expected: enough to work it out on paper.
 # 5. The last line repeats it.
 
@@ -211,29 +221,54 @@ plt.show()
 # The axis is logarithmic: between the right tensors and the wrong one lies a gap of many powers of ten, with the tolerance in its middle. That gap
 # is what float64 and the right h buy: no tolerance has to be guessed.
 #
+# A report may also end with a line about the **contract**, the promises that a layer makes besides right numbers. Their names:
+#
+# | in the report | the promise that was broken |
+# |---|---|
+# | `writes-x`, `writes-dy` | what is handed over is not written to |
+# | `not-repeatable` | backward twice gives the same twice: nothing is added to what was there |
+# | `not-linear` | dy twice as large gives gradients twice as large, and −dy gives −dx: L is a sum with the factors dy |
+# | `stale` | the images of an earlier call leave no trace |
+# | `shape` | every gradient has the shape of what it is the gradient of |
+#
 # ## 5 · The hunt
 #
-# Five layers, five mistakes. You see the report and four candidates, not the code. Return the letter.
+# Five layers, five mistakes, all in layers that you have just met: `Linear`, y = x W + b, and `ReLU`, y = max(x, 0). ReLU's backward passes dy where x was positive
+# and 0 elsewhere. You see the report and four candidates, not the code. Return the letter.
+#
+# ### Exercise: hunt 1
 
 # %%
 print("\n".join(hunt(1)))
 
 # %% exercise="hunt.1"
 
+# %% [markdown]
+# ### Exercise: hunt 2
+
 # %%
 print("\n".join(hunt(2)))
 
 # %% exercise="hunt.2"
+
+# %% [markdown]
+# ### Exercise: hunt 3
 
 # %%
 print("\n".join(hunt(3)))
 
 # %% exercise="hunt.3"
 
+# %% [markdown]
+# ### Exercise: hunt 4
+
 # %%
 print("\n".join(hunt(4)))
 
 # %% exercise="hunt.4"
+
+# %% [markdown]
+# ### Exercise: hunt 5
 
 # %%
 print("\n".join(hunt(5)))
@@ -243,14 +278,15 @@ print("\n".join(hunt(5)))
 # %% [markdown]
 # ## 6 · What a gradient check cannot see
 #
-# The checker compares backward with *forward*. If both make the same mistake, they agree. A convolution that flips its kernel in both
-# directions passes: it is a correct derivative of the wrong function. So every layer is also compared with a plain loop that says what
+# The checker compares backward with *forward*. If both make the same mistake, they agree. A ReLU that doubles in forward what it
+# passes, and doubles dy in backward, is found correct: it is a correct derivative of the wrong function. So every layer is also compared with a plain loop that says what
 # forward should be. In this library each topic closes with four rituals:
 #
 # 1. forward against a loop,
 # 2. the gradient check,
 # 3. the fast version against the plain one,
-# 4. a small network with it learns a handful of images by heart.
+# 4. a small network with it **overfits** a handful of images: it learns them by heart. (Later, overfitting is what we fight: a network that knows its
+#    images by heart and fails on others. As a test it is welcome: what cannot even overfit is broken.)
 #
 # They are `assert`s, here for the layer that this notebook used all the time:
 

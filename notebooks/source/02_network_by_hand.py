@@ -2,7 +2,7 @@
 # # 02 · A network by hand
 #
 # **The question.** What does a library do when it "learns"? Nothing that does not fit on two pages: a few products forward, the chain rule
-# backward, and a step downhill.
+# backward, which is called **backpropagation**, and a step downhill.
 #
 # **You will** write a fully connected layer, ReLU and softmax cross-entropy with their derivatives, check each, and train a small network made
 # of the library's. About 60 minutes.
@@ -33,8 +33,9 @@ print(f"seed {SEED}")
 # - `forward(x)` computes y, and keeps what backward will need.
 # - `backward(dy)` is handed dL/dy, what the loss L does when y changes. It returns dL/dx, and leaves dL/dW and dL/db in `self.dW` and `self.db`.
 #
-# In this library `dA` always means dL/dA and has the shape of A. A network is a chain of layers: forward from the first to the last, backward
-# from the last to the first. There is no graph and no tape. Four rules keep it simple, and the checker tests them all:
+# Here x, y, W and b are **tensors**, arrays with any number of axes, and in this library `dA` always means dL/dA, a number for every number of A: it has the
+# shape of A. A network is a chain of layers: forward from the first to the last, backward
+# from the last to the first: each hands its dx, as dy, to the one before. There is no graph and no tape. Four rules keep it simple, and the checker tests them all:
 #
 # 1. `backward` **overwrites** dW and db. It never adds to what is there.
 # 2. Nobody writes into x, dy or the parameters.
@@ -48,14 +49,24 @@ print(f"seed {SEED}")
 #
 # $$y_{no} = \sum_i x_{ni} W_{io} + b_o$$
 #
-# Now the chain rule, one tensor at a time. Who hears of $W_{io}$? Output o of every image n, each time multiplied by $x_{ni}$. So
+# Now the **chain rule of several variables**. If a moves several numbers $y_k$, and each of them moves L, then the effects add up:
+#
+# $$\frac{\partial L}{\partial a} = \sum_k \frac{\partial L}{\partial y_k} \, \frac{\partial y_k}{\partial a} = \sum_k dy_k \, \frac{\partial y_k}{\partial a}$$
+#
+# It is the sum of notebook 01, and it is all of backpropagation: for each number a of a layer ask *which outputs hear of it, and how loudly*, multiply by
+# their dy, and add.
+#
+# One tensor at a time. Who hears of $W_{io}$? Output o of every image n, each time multiplied by $x_{ni}$. Who hears of $b_o$? Output o of every image, with
+# the factor 1. Who hears of $x_{ni}$? All outputs o of its own image, with the factors $W_{io}$. So
 #
 # $$dW_{io} = \sum_n x_{ni}\, dy_{no} \qquad db_o = \sum_n dy_{no} \qquad dx_{ni} = \sum_o dy_{no} W_{io}$$
 #
 # Sums over a common index are matrix products. **Predict**: which of the arrays must be transposed in each? Shapes decide: dW is `(in, out)`, and
 # you have x `(N, in)` and dy `(N, out)`.
 #
-# ### Exercise
+# ### Exercise: fully connected
+#
+# `forward` keeps what `backward` needs, under the names that the docstrings give: so you can write one, check it, and then the other.
 
 # %% exercise="linear.forward linear.backward"
 
@@ -69,6 +80,8 @@ print(f"seed {SEED}")
 #
 # $y = \max(x, 0)$. Where x was positive, y moves with it, and dy passes; elsewhere nothing does. The layer must remember where x was positive:
 # dy does not tell.
+#
+# ### Exercise: ReLU, backward
 
 # %% exercise="relu.backward"
 
@@ -100,7 +113,7 @@ print(check_layer(Thrifty, (3, 4), title="Thrifty"))
 # %% [markdown]
 # ## 4 · Softmax and cross-entropy
 #
-# The last layer gives a **logit** for each class, any number. Softmax makes probabilities of them, and the loss is minus the logarithm of the
+# The last layer gives a **logit** for each class, any number. They are called $z_{nc}$, for image n and class c. Softmax makes probabilities of them, and the loss is minus the logarithm of the
 # probability of the right class, averaged over the images:
 #
 # $$p_{nc} = \frac{e^{z_{nc}}}{\sum_k e^{z_{nk}}} \qquad L = -\frac{1}{N} \sum_n \log p_{n, \text{label}_n}$$
@@ -109,11 +122,28 @@ print(check_layer(Thrifty, (3, 4), title="Thrifty"))
 #
 # $$\frac{\partial L}{\partial z_{nc}} = \frac{1}{N}\left(p_{nc} - [c = \text{label}_n]\right)$$
 #
+# The bracket is 1 if what stands in it is true, else 0. Written as an array, a row for each image with a 1 at its label and 0 elsewhere, it is called
+# **one-hot**: label 2 of four classes is (0, 0, 1, 0). Where the two terms come from: the label's own $z$ stands in $\log p$ with the factor 1, that is the
+# bracket; and the slope of $\log\sum_k e^{z_{nk}}$ is $e^{z_{nc}} / \sum_k e^{z_{nk}} = p_{nc}$.
+#
 # *What the network thought, minus what is true.* A class that it believed in too much is pushed down, the right one up, and the numbers of a
 # row add up to 0.
 #
-# One trap: e^1000 is too large for a float. Since softmax does not change when the same number is subtracted from a whole row, subtract each
-# row's maximum first.
+# Two traps. e^1000 is too large for a float: since softmax does not change when the same number is subtracted from a whole row, subtract each
+# row's maximum first. And a probability may be so small that it becomes 0 in the computer; then `np.log(p)` is −∞, though its true value is an ordinary
+# number such as −2000. So never compute p first and then its logarithm: compute $\log p_{nc} = z_{nc} - \log\sum_k e^{z_{nk}}$ directly, with the z that the
+# maximum was subtracted from; at least one term of that sum is 1.
+
+# %%
+z = np.array([0.0, -2000.0])
+with np.errstate(divide="ignore"):
+    print("log of softmax:", np.log(np.exp(z) / np.exp(z).sum()), "   directly:", z - np.log(np.exp(z).sum()))
+
+# %% [markdown]
+# ### Exercise: softmax and cross-entropy
+#
+# For row n, the number of class `labels[n]`: an array can be indexed by two arrays at once, `a[[0, 1, 2], [3, 0, 1]]` is `a[0, 3], a[1, 0], a[2, 1]`. `np.arange(N)`
+# numbers the rows. `a.sum(axis=1, keepdims=True)` keeps an axis of length 1, so that the result can be subtracted from a.
 
 # %% exercise="loss.forward loss.backward"
 
@@ -155,7 +185,8 @@ print(f"loss {value:.3f}; the rows of dlogits add up to {np.abs(dlogits.sum(axis
 # %% [markdown]
 # ## 5 · A step downhill
 #
-# The paper's rule (§5), with momentum 0.9 and weight decay λ:
+# dL/dw says in which direction L grows; so each weight w takes a small step against it, of ε times its gradient g. ε is the **learning rate**. The paper's rule
+# (§5) adds two things: steps build up a *velocity* v (momentum 0.9), and weights shrink a little (weight decay λ):
 #
 # $$v \leftarrow 0.9\,v - \epsilon\,(g + \lambda w) \qquad w \leftarrow w + v$$
 #
@@ -242,7 +273,7 @@ many = rng.standard_normal((32, 700)).astype(np.float32)
 assert np.allclose(wide.forward(many), many @ wide.W + wide.b, atol=1e-5)
 
 # %%
-# 4: learn 20 real pictures by heart
+# 4: overfit 20 real pictures
 fashion = data.load("fashion-mnist")
 pictures = (fashion.train_images[:20].reshape(20, -1) / np.float32(255)).astype(np.float32)
 names = fashion.train_labels[:20]
@@ -257,7 +288,7 @@ for _ in range(100):
     net.backward(loss.backward())
     optimizer.step()
 assert (net.forward(pictures).argmax(axis=1) == names).all()
-print(f"20 pictures by heart, loss {value:.4f}")
+print(f"20 pictures learnt by heart, loss {value:.4f}")
 
 # %% [markdown]
 # ## Recap

@@ -87,9 +87,17 @@ for H, K, S, before, after in ((28, 3, 1, 0, 0), (28, 3, 1, 1, 1), (28, 5, 2, 0,
 # The definition, as it stands: a number of y for each image, row, column and output channel. Four loops; the window itself, a small array, goes
 # to NumPy.
 #
-# ### Exercise
+# `padding` may be a number or four, `(top, bottom, left, right)`. The cell below imports two small functions for it, and NumPy puts the zeros around:
+
+# %%
+print("four_sides(2) =", plain.four_sides(2), "   four_sides((0, 3, 0, 3)) =", plain.four_sides((0, 3, 0, 3)))
+print("output_size(28, K=5, S=2, before=0, after=1) =", plain.output_size(28, 5, 2, 0, 1), "   the formula of section 2, for one axis")
+print("np.pad: one row above, two columns on the right\n", np.pad(np.ones((2, 3), int), ((1, 0), (0, 2))), sep="")
+
+# %% [markdown]
+# ### Exercise: loops
 #
-# `padding` may be a number or four, `(top, bottom, left, right)`.
+# `np.ndindex(y.shape)` runs through all (n, r, q, o): four loops in one line.
 
 # %% exercise="conv2d.naive"
 
@@ -127,6 +135,10 @@ plt.show()
 # **Count**: 20 pixels became 48 numbers. How often does pixel 7 appear, and how often pixel 0? What is the rule? (The next notebook needs it.)
 #
 # The order within a row must be that of W: (i, j, c), since `W.reshape(K * K * C, CO)` runs through its first axes in that order.
+#
+# ### Exercise: im2col
+#
+# The windows are those of notebook 00, of an image with zeros around it. What is new is the order of the axes, and the `reshape` into rows.
 
 # %% exercise="patches.extract"
 
@@ -153,7 +165,10 @@ for C in (1, 3):
 # %% [markdown]
 # ## 5 · One product
 #
-# Now forward is three lines: patches, product plus bias, shape.
+# Now forward is three lines: patches, product plus bias, shape. From here on exercises are methods of a class: what the call was handed when the layer was
+# made is in `self.K, self.S, self.padding`, and `im2col` is the library's.
+#
+# ### Exercise: convolution, forward
 
 # %% exercise="conv2d.forward"
 
@@ -163,7 +178,7 @@ for C in (1, 3):
 # %% [markdown]
 # ## 6 · What it costs, what it gains
 #
-# The patch matrix holds every pixel up to K² times. For the second layer of AlexNet, 27×27 pixels of 48 channels in each tower, K = 5, and a batch
+# The patch matrix holds every pixel up to K² times. For the second layer of AlexNet, 27×27 pixels of 48 channels in each of its two halves, K = 5, and a batch
 # of 128 images:
 
 # %%
@@ -192,7 +207,7 @@ def matmul_conv(x, W):
     return (plain.im2col(x, W.shape[0], 1, 2) @ W.reshape(-1, W.shape[3])).reshape(*x.shape[:3], W.shape[3])
 
 
-x = rng.standard_normal((4 if FAST else 16, 27, 27, 48)).astype(np.float32)  # conv2 of one of AlexNet's towers
+x = rng.standard_normal((4 if FAST else 16, 27, 27, 48)).astype(np.float32)  # conv2 of one of AlexNet's halves
 conv2 = mg.Conv2d(48, 128, 5, padding=2, std=0.05, rng=np.random.default_rng(SEED))
 times = {
     "loops": seconds(lambda: plain.conv2d_naive(x, conv2.W, conv2.b, 1, 2), 1),
@@ -203,7 +218,7 @@ figure, axis = plt.subplots(figsize=(7.5, 2.2))
 for name, time_ in times.items():
     axis.barh(name, time_ * 1e3 / len(x))
     axis.text(time_ * 1.1e3 / len(x), name, f"{time_ * 1e3 / len(x):.1f} ms, {times['loops'] / time_:.0f} ×", va="center", fontsize=9)
-axis.set(xscale="log", xlabel="milliseconds an image", title="conv2 of one tower, three times the same numbers")
+axis.set(xscale="log", xlabel="milliseconds an image", title="conv2 of one half of AlexNet, three times the same numbers")
 axis.set_xlim(1, times["loops"] * 1e4 / len(x))
 axis.invert_yaxis()
 plt.show()
@@ -230,7 +245,7 @@ x = rng.standard_normal((5, 9, 8, 48)).astype(np.float32)
 assert np.allclose(conv2.forward(x), matmul_conv(x, conv2.W) + conv2.b, atol=1e-4)
 
 # %%
-# 4: a convolution and a fully connected layer learn 16 pictures by heart
+# 4: a convolution and a fully connected layer overfit 16 pictures
 pictures = (fashion.train_images[:16] / np.float32(255)).astype(np.float32)
 labels = fashion.train_labels[:16]
 net = mg.Sequential(
@@ -245,7 +260,7 @@ for _ in range(60):
     net.backward(loss.backward())
     optimizer.step()
 assert (net.forward(pictures).argmax(axis=1) == labels).all()
-print(f"16 pictures by heart, loss {value:.4f}")
+print(f"16 pictures learnt by heart, loss {value:.4f}")
 
 # %% [markdown]
 # ## Recap

@@ -46,7 +46,7 @@ for name, array in (("P", P), ("dW", P.T @ dY), ("db", dY.sum(axis=0)), ("dP", d
     print(f"{name:3s}", array.shape)
 
 # %% [markdown]
-# One thing is missing: dP is the gradient of the *patches*. What does a pixel get?
+# (So far notebook 02, with other names.) One thing is missing: dP is the gradient of the *patches*. What does a pixel get?
 #
 # ## 2 · The derivative of copying
 #
@@ -84,16 +84,42 @@ plt.show()
 # %% [markdown]
 # ## 3 · Without looking: the adjoint test
 #
-# im2col is linear: it copies. So it is a matrix A (a huge one, full of zeros and a few ones), and the way back is its transpose. A transpose can be
-# recognised without ever writing A down:
+# Number every pixel of the image, j = 0, 1, 2, …, and every number of the patches, i = 0, 1, 2, … Each number of the patches is a sum over all pixels, with the
+# factor 1 for the pixel it was copied from and 0 for all others. These factors fill a table A, a row for each i and a column for each j:
 #
-# $$\langle A x,\; p \rangle = \langle x,\; A^T p \rangle \qquad \text{for all } x \text{ and } p$$
+# $$p_i = \sum_j A_{ij}\, x_j \qquad\text{and by the chain rule}\qquad dx_j = \sum_i A_{ij}\, dp_i$$
 #
-# Draw x and p at random; both sides are single numbers; they agree to the last digits or one of the functions is wrong. A hundred draws of
-# random sizes, strides and paddings, for col2im and for one that writes `=` where it should add:
+# The same table both times: im2col runs along its rows, the way back along its columns. A table with rows and columns exchanged is its **transpose** $A^T$; so
+# col2im is the transpose of im2col. For a tiny image the table can be written down: column j is what im2col makes of an image with a single 1 at pixel j.
 
 # %%
-broken = plant(plain.col2im, next(m for m in find(["patches.add_back"])[0].mistakes if "+=" in m.old and "=" in m.new))
+tiny = (1, 3, 3, 1)  # nine pixels, four windows of 2 x 2
+A = np.stack([plain.im2col(np.eye(9)[j].reshape(tiny), 2).ravel() for j in range(9)], axis=1)
+print("A is", A.shape, "and has a single 1 in each row:", A.sum(axis=1).astype(int))
+print("ones in each column, as an image:", A.sum(axis=0).astype(int).reshape(3, 3), sep="\n")
+p = rng.standard_normal(16)
+assert np.allclose(A.T @ p, plain.col2im(p.reshape(4, 4), tiny, 2).ravel())
+
+# %% [markdown]
+# For real images the table is too large (conv1 of AlexNet: 1,098,075 × 150,528), but a transpose can be recognised without it. Write ⟨a, b⟩ for *multiply number by
+# number and add everything up*. Then
+#
+# $$\langle A x,\; p \rangle = \sum_i \Big(\sum_j A_{ij}\, x_j\Big)\, p_i = \sum_j x_j \Big(\sum_i A_{ij}\, p_i\Big) = \langle x,\; A^T p \rangle \qquad \text{for all } x \text{ and } p$$
+#
+# since both are the sum of the same terms, in another order. This is the **adjoint test** (adjoint is another word for transpose). Draw x and p at random; both
+# sides are single numbers; they agree to the last digits or one of the functions is wrong. A hundred draws of random sizes, strides and paddings, for
+# col2im and for one that writes `=` where it should add:
+
+
+# %%
+def overwriting(patches, shape, K, S, padding):
+    """The way back, window by window, with a mistake. padding: the same number on all sides."""
+    N, H, W, C = shape
+    padded = np.zeros((N, H + 2 * padding, W + 2 * padding, C))
+    OH, OW = ((size + 2 * padding - K) // S + 1 for size in (H, W))
+    for r, q in np.ndindex(OH, OW):
+        padded[:, r * S : r * S + K, q * S : q * S + K] = patches.reshape(N, OH, OW, K, K, C)[:, r, q]  # should be +=
+    return padded[:, padding : padding + H, padding : padding + W]
 
 
 def adjoint_error(back, rng):
@@ -107,7 +133,7 @@ def adjoint_error(back, rng):
 
 draws = {
     name: [adjoint_error(back, np.random.default_rng(k)) for k in range(100)]
-    for name, back in (("adding", plain.col2im), ("overwriting", broken))
+    for name, back in (("adding", plain.col2im), ("overwriting", overwriting))
 }
 figure, axis = plt.subplots(figsize=(7.5, 2.6))
 for k, (name, errors) in enumerate(draws.items()):
@@ -120,7 +146,9 @@ plt.show()
 # Half of the triangles lie at the bottom: where windows do not overlap (K ≤ S), overwriting is right. One lucky draw proves nothing; this is
 # why the checker has cases of every kind.
 #
-# ## 4 · Exercise: backward
+# ## 4 · All together
+#
+# ### Exercise: convolution, backward
 #
 # All pieces are there. `self.patches` and `self.x_shape` were kept by forward.
 
@@ -134,12 +162,13 @@ plt.show()
 # overwrite one another?
 
 # %%
-known = {m.name: m for m in find(["conv2d.backward"])[0].mistakes}
+known = {mistake.name: mistake for mistake in find(["conv2d.backward"])[0].mistakes}  # those that the table above lists
 chosen = ("= for += in col2im", "stride forgotten in col2im", "kernel flipped in backward")
 image = kink_free((1, 9, 9, 1), np.random.default_rng(SEED))
 figure, axes = plt.subplots(1, len(chosen), figsize=(9, 3))
 for axis, name in zip(axes, chosen, strict=True):
-    layer = plant(plain.Conv2d, known[name])(1, 3, 3, 2, 0, std=1.0, rng=np.random.default_rng(1)).astype(np.float64)
+    Mistaken = plant(plain.Conv2d, known[name])  # the class as it is, but for one line
+    layer = Mistaken(1, 3, 3, 2, 0, std=1.0, rng=np.random.default_rng(1)).astype(np.float64)
     y = layer.forward(image)
     dy = np.random.default_rng(2).standard_normal(y.shape)
     expected = gradcheck.numerical_gradient(layer.forward, image.copy(), dy)
@@ -194,6 +223,8 @@ plt.show()
 
 # %% [markdown]
 # **Predict**: the paper's conv2 has K = 5, 2 × 48 channels in and 2 × 128 out. How many weights has it, and how many would it have in one tower?
+#
+# ### Exercise: blocks
 
 # %% exercise="towers.block_weights"
 
@@ -241,7 +272,7 @@ assert report.ok
 print(report)
 
 # %%
-# 4: a small convolutional network learns 32 pictures by heart
+# 4: a small convolutional network overfits 32 pictures
 fashion = data.load("fashion-mnist")
 pictures, labels = (fashion.train_images[:32] / np.float32(255)).astype(np.float32), fashion.train_labels[:32]
 rngs = [np.random.default_rng([SEED, k]) for k in range(3)]
@@ -260,7 +291,7 @@ for _ in range(80):
     net.backward(loss.backward())
     optimizer.step()
 assert (net.forward(pictures).argmax(axis=1) == labels).all()
-print(f"32 pictures by heart in {time.perf_counter() - start:.1f} s: loss {history[0]:.2f} → {history[-1]:.4f}")
+print(f"32 pictures learnt by heart in {time.perf_counter() - start:.1f} s: loss {history[0]:.2f} → {history[-1]:.4f}")
 
 # %% [markdown]
 # ## Recap

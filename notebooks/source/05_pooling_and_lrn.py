@@ -33,7 +33,7 @@ print(f"seed {SEED}")
 # $$y_{n,r,q,c} = \max_{0 \le i,j < K} \; x_{n,\,rS+i,\,qS+j,\,c} \qquad\qquad OH = \lfloor (H - K) / S \rfloor + 1$$
 #
 # The usual choice is K = S = 2: windows lie side by side. The paper takes K = 3, S = 2 (§3.4): windows are one pixel wider than their distance,
-# and so they **overlap**. Sizes hardly differ:
+# and so they **overlap**. **Predict** the sizes: 55 pixels, pooled three times, either way.
 
 # %%
 for K, S in ((3, 2), (2, 2)):
@@ -43,7 +43,8 @@ for K, S in ((3, 2), (2, 2)):
     print(f"windows {K} x {K}, {S} apart:", " -> ".join(map(str, sizes)))
 
 # %% [markdown]
-# (In the network there are convolutions between the pools. They are padded so that they keep the size.)
+# The same sizes: 55 is a fortunate number for windows of 3, and with windows of 2 a row and a column are left over each time. So whatever overlap does, it is
+# not a matter of size. (In the network there are convolutions between the pools. They are padded so that they keep the size.)
 #
 # **Predict.** In a 9 × 9 image with K = 3, S = 2: how many windows read the pixel in row 2, column 2? Row 2, column 3? Row 1, column 1?
 
@@ -83,7 +84,8 @@ print(mg.MaxPool2d(3, 2).forward(x)[0, :, :, 0].astype(int))
 # ### Exercise: the largest of each window
 #
 # Remember who won: `self.won[n, r, q, c, m]` is true if number m of that window, at row `m // K` and column `m % K`, is its winner. Exactly one
-# of the K·K is, in case of a tie too. `sliding_window_view` gives all windows without copying (notebook 00).
+# of the K·K is, in case of a tie too: `argmax` gives the number of *one* largest. `sliding_window_view` gives all windows without copying (notebook 00); reshape the
+# two axes of a window into one of K·K, and `max` and `argmax` run along it.
 
 # %% exercise="maxpool.forward"
 
@@ -137,6 +139,8 @@ print(pool.backward(np.array([[1.0, 10.0], [100.0, 1000.0]])[None, :, :, None])[
 #
 # Somebody wrote the scatter in one line, with an index array. It looks right. **Read** it, **predict** which pixels are wrong, look at the
 # report, then **mend** the marked line and run the cell again.
+#
+# The checker can be told of a suspect: a layer with a mistake that is known, and a sentence for it. If all gradients are exactly the suspect's, the report says so.
 
 
 # %%
@@ -157,7 +161,19 @@ class OneLineScatter(mg.MaxPool2d):
         return dx
 
 
-print(check_layer(OneLineScatter, (3, 7, 6, 2), title="a scatter in one line"))
+class LastWindow(OneLineScatter):
+    """A suspect: of all windows that a pixel won, only the last one is heard."""
+
+    def backward(self, dy):
+        dx, K, S = np.zeros_like(self.x), self.kernel_size, self.stride
+        for n, r, q, c in np.ndindex(dy.shape):
+            i, j = np.divmod(self.x[n, r * S : r * S + K, q * S : q * S + K, c].argmax(), K)
+            dx[n, r * S + i, q * S + j, c] = dy[n, r, q, c]
+        return dx
+
+
+suspect = ("a pixel that won several windows gets the dy of the last one alone; it should get the sum", LastWindow)
+print(check_layer(OneLineScatter, (3, 7, 6, 2), title="a scatter in one line", suspects=[suspect]))
 
 # %% [markdown]
 # `dx[index] += dy` reads, adds and writes *once* for each index, also where an index occurs twice: the last one wins. `np.add.at(dx, index, dy)`
@@ -260,9 +276,10 @@ for value in (1.0, 10.0, 100.0):
 # %% [markdown]
 # The ends: they have fewer neighbours. The window is cut off at the first and the last channel, it does not wrap around.
 #
-# ### Exercise: forward
+# ### Exercise: normalisation, forward
 #
-# x may have any number of axes; channels are the last. A sum over a window of channels: pad with zeros and slide. Keep x and s for backward.
+# x may have any number of axes; channels are the last. `_window_sum(a, size)` is given: it sums over a window of channels, with zeros beyond the first and the
+# last. Keep x and s for backward.
 
 # %% exercise="lrn.forward"
 
@@ -301,7 +318,9 @@ plt.show()
 # %% [markdown]
 # Five diagonals, not one. (α = 0.5 here, so that they can be seen.)
 #
-# ### Exercise: backward
+# ### Exercise: normalisation, backward
+#
+# The same `_window_sum` serves; of what is the sum this time?
 
 # %% exercise="lrn.backward"
 
@@ -356,12 +375,14 @@ print(f"without the cross term at α = 1e-4: {errors['without'][4]:.1e}, at α =
 # | system | what is written there | in minigrad's words |
 # |---|---|---|
 # | paper §3.3, Chainer, minigrad | α · sum, k = 2, α = 1e-4 | `LocalResponseNorm(5, 1e-4, 0.75, 2.0)` |
-# | the program of 2012, run #145 | `scale=0.0001`, divided by the size | `alpha=2e-5, k=2.0` |
+# | the program of 2012, its run 145 | `scale=0.0001`, divided by the size | `alpha=2e-5, k=2.0` |
 # | Caffe's AlexNet | α/n · sum, k = 1 | `alpha=2e-5, k=1.0` |
 # | PyTorch `LocalResponseNorm(5)` | α/n · sum, k = 1 | `alpha=2e-5, k=1.0` |
 # | TensorFlow's default | radius 5 (so size 11), α = 1, β = 0.5, k = 1 | `size=11, alpha=1.0, beta=0.5, k=1.0` |
 #
-# The published network was trained with 2e-5, though the paper prints 1e-4. minigrad keeps the paper's words. In PyTorch our default is
+# The published network was trained with 2e-5, though the paper prints 1e-4. How one knows: in 2025 the Computer History Museum published the original program
+# (`AlexNet-Source-Code`), with about 150 settings of the network, numbered, and the author's notes on what each gave. Number 145 (`layers/layers-145.cfg` and
+# `layer-params-145.cfg`) is the paper's network: its notes end with 40.664 and 18.210 % error, the "1 CNN" of the paper's Table 2. minigrad keeps the paper's words. In PyTorch our default is
 # `LocalResponseNorm(5, alpha=5e-4, beta=0.75, k=2)`.
 #
 # And **whose** channels? The channels of one tower. One layer over all 96 is another function. **Predict** in which channels.
@@ -386,8 +407,9 @@ assert np.flatnonzero(difference).tolist() == [46, 47, 48, 49]
 # %% [markdown]
 # Four channels of 96. A network with imported weights still works with the wrong one, only a little worse: such a mistake lives for years.
 #
-# Does normalisation help? The paper: 1.4 and 1.2 points. The log books of 2012 hold a run without it (#148) that is 1.4 and 1.2 points worse, and
-# another with the first one alone (#167) that loses nothing. Mishkin et al. measured 47.1 % accuracy without, 47.0 % with.
+# Does normalisation help? The paper: 1.4 and 1.2 points. Among the numbered runs of the same program, 148 is the network without any normalisation: 42.03 and
+# 19.36 % error, 1.37 and 1.15 points worse than 145. But 167, with the first one alone, has 40.49 and 18.12 % and loses nothing. Mishkin, Sergievskiy and Matas (2017,
+# "Systematic evaluation of convolution neural network advances on the ImageNet") measured 47.1 % accuracy without, 47.0 % with.
 #
 # ## 8 · Four rituals
 #
@@ -436,7 +458,7 @@ for _ in range(60):
     net.backward(loss.backward())
     optimizer.step()
 right = (net.forward(few).argmax(axis=1) == labels).mean()
-print(f"4 · after 60 steps the loss is {value:.4f}, {right:.0%} of {len(few)} images are known by heart")
+print(f"4 · after 60 steps the loss is {value:.4f}, {right:.0%} of {len(few)} images are right: overfitted, as they should be")
 assert right == 1
 
 # %% [markdown]

@@ -71,7 +71,7 @@ plt.show()
 # A network that was trained with one convention and is run with the other is not broken visibly. It is only worse. Moving weights from "test" to "train"
 # means: halve W of the layer *behind* each dropout.
 #
-# ### Exercise
+# ### Exercise: dropout
 #
 # In training a number is kept where `self.rng.random(x.shape)` is at least p.
 
@@ -95,10 +95,13 @@ print(whole.astype(int))
 # %% [markdown]
 # ## 2 · Where to start
 #
-# Weights start as noise, N(0, std). Which std? Each layer multiplies the spread of its inputs by about std · √(fan-in / 2). A little too small, and eight
-# layers later nothing is left that tells one image from another.
+# Weights start as noise, N(0, std). Which std? The **fan-in** of a unit is the number of inputs it adds up: `in` of a connected layer, K·K·C of a
+# convolution. A sum of n random terms has a spread of √n times that of one, and ReLU passes half of the energy. So each layer multiplies the spread of what
+# it is given by about std · √(fan-in / 2). Below 1, and eight layers later nothing is left that tells one image from another; above 1, it explodes.
 #
-# The paper says: 0.01 in every layer, biases 1 in conv2, conv4, conv5, fc6 and fc7. The *program* of 2012, published in 2025, has 0.03 in conv3–5:
+# At std = √(2 / fan-in) the factor is just 1: **He's rule** (Kaiming He and others, "Delving deep into rectifiers", 2015), `he` below, three years too late for
+# AlexNet. The paper says: 0.01 in every layer, biases 1 in conv2, conv4, conv5, fc6 and fc7. The *program* of 2012, which the Computer History Museum published in
+# 2025 (`AlexNet-Source-Code`, `layers/layers-145.cfg`), has 0.03 in conv3–5:
 
 # %%
 layers = ("conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7", "fc8")
@@ -145,9 +148,9 @@ for (init, scale, label), style in zip(
     values, logits = variation(init, scale)
     mistake = "mistake" in label
     axis.semilogy(layers, values, style, label=label, markerfacecolor="white" if mistake else None, alpha=0.75 if mistake else 1)
-    print(
-        f"{label:30s} logits differ by {logits.std(axis=0).mean():.1e} from image to image; {training.signal_diagnostic(logits) or 'fine'}"
-    )
+    seen = {"the pixels": training.input_diagnostic(images * scale, init), "the logits": training.signal_diagnostic(logits)}
+    warned = [what for what, warning in seen.items() if warning]
+    print(f"{label:30s} logits differ by {logits.std(axis=0).mean():.1e}; minigrad warns of: {', '.join(warned) or 'nothing'}")
 axis.set(xlabel="layer (after ReLU)", ylabel="variation", title="What is left of the difference between images, before training")
 axis.legend(fontsize=8, loc="lower left")
 plt.show()
@@ -155,7 +158,8 @@ plt.show()
 # %% [markdown]
 # In `small` the stds are enlarged for its smaller fan-ins, so that the picture is that of the paper's network. `2012` and `he` carry the signal through.
 # `paper` has lost much of it at fc7, and no run with it is known. And stds that are fixed belong to pixels of a fixed scale: unit pixels with
-# fixed stds are a common reason for a loss that stays at ln C. minigrad warns:
+# fixed stds are a common reason for a loss that stays at ln C. minigrad looks at the first pixels and at the first logits, and warns of either. (What it cannot
+# see: `paper` with the right pixels passes both looks. No warning is no promise.) The first of them in full:
 
 # %%
 print(training.input_diagnostic(images / 58, "2012"))
@@ -460,7 +464,7 @@ for _ in range(100):
     net.backward(loss.backward())
     optimizer.step()
 right = (net.eval().forward(few).argmax(axis=1) == labels).mean()
-print(f"4 · with dropout, too, {right:.0%} of 32 images are known by heart")
+print(f"4 · with dropout, too, a network overfits 32 images: {right:.0%} right")
 assert right == 1
 
 # %% [markdown]

@@ -123,7 +123,7 @@ print(f"fully connected: {connected / net.num_parameters():.0%} of the parameter
 
 # %% [markdown]
 # Two networks in one: convolutions are *arithmetic* without parameters, connected layers are *parameters* without arithmetic. That is why the
-# first are slow and the second overfit, and why dropout stands behind fc6 and fc7 only.
+# first are slow and the second overfit (they learn the training images by heart and fail on others), and why dropout stands behind fc6 and fc7 only.
 #
 # **Find the slip.** A much-copied total is 62,369,155. The list printed above says where it comes from. Check two of its lines by hand:
 
@@ -332,16 +332,16 @@ for init, style in (("2012", "o-"), ("paper", "s--"), ("he", "^:")):
     start.backward(loss.backward())
     ratios = [np.linalg.norm(p.grad) / np.linalg.norm(p.value) for p in start.parameters() if p.name.endswith("W") and "tower0" in p.name]
     axis.semilogy(names, ratios, style, label=f'init="{init}"')
-axis.set(xlabel="layer", ylabel="|dW| / |W|", title="Gradients of the first step, network `small`, tower 0")
+axis.set(xlabel="layer", ylabel="|dW| / |W|", title="Gradients of the first step, network small, tower 0")
 axis.legend(fontsize=8)
 plt.show()
 
 # %% [markdown]
 # With 0.01 everywhere, as the paper says it, the first layers get the smallest share; the program's 0.03 in conv3–5 mends that.
 #
-# ## 8 · Thirty-two images by heart
+# ## 8 · Overfit thirty-two images
 #
-# The last test before training: a network that cannot learn 32 images by heart will not learn 1.2 million. Dropout is switched off for it.
+# The last test before training: a network that cannot **overfit** 32 images, learn them by heart, will not learn 1.2 million. Dropout is switched off for it.
 # **Predict** the shape of the curve.
 
 # %%
@@ -359,10 +359,10 @@ figure, axis = plt.subplots(figsize=(7, 3.2))
 axis.semilogy(losses)
 axis.axhline(np.log(10), color="0.5", linestyle=":", linewidth=1)
 axis.text(steps, np.log(10) * 1.1, "ln 10", fontsize=8, ha="right")
-axis.set(xlabel="step", ylabel="loss", title="`small` learns 32 images by heart")
+axis.set(xlabel="step", ylabel="loss", title="The network small overfits 32 images")
 plt.show()
 known = (learner.eval().forward(few).argmax(axis=1) == labels).mean()
-print(f"loss {losses[0]:.2f}, at most {max(losses):.2f}, at the end {losses[-1]:.4f}; {known:.0%} known by heart")
+print(f"loss {losses[0]:.2f}, at most {max(losses):.2f}, at the end {losses[-1]:.4f}; {known:.0%} right")
 
 # %% [markdown]
 # First it rises: with momentum 0.9 and no warm-up the first steps go too far. Then it falls below ln 10, and once it is there it does not stop.
@@ -429,7 +429,7 @@ print("3 · and so do all gradients, fast against plain")
 
 # %%
 assert known == 1 and losses[-1] < 0.05
-print("4 · 32 images are known by heart")
+print("4 · it overfits 32 images")
 
 # %% [markdown]
 # ## Recap

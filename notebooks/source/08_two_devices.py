@@ -121,7 +121,7 @@ print(f"each tower sends {sum(sends[:4]):,} bytes; tower 1 {sends[4]:,} more")
 #
 # A sum (a *reduce-scatter*): there is one loss, and both roads lead to it.
 #
-# ### Exercise
+# ### Exercise: the exchange
 #
 # As a layer on one stacked array: x (T, N, H, W, C) → y (T, N, H, W, T·C), the first axis counts towers.
 
@@ -209,7 +209,7 @@ print(check_layer(Hasty, (2, 3, 4, 3, 2), title="a hasty exchange"))
 # %% [markdown]
 # `t::T` takes every T-th channel; tower t owns a *run* of them, `t * C : (t + 1) * C`.
 #
-# Two more symptoms worth knowing by heart. If each tower computes a softmax over *its* half of the logits, the first loss is
+# Two more symptoms worth knowing. If each tower computes a softmax over *its* half of the logits, the first loss is
 # ln 500 = 6.21 instead of ln 1000 = 6.91. If both towers draw from the same seed, they are twins and never specialise:
 
 # %%
@@ -436,7 +436,7 @@ print("3 · the program's gather and scatter equal the plain exchange, and count
 # %%
 network, losses = trained("cpu,cpu", 60)
 right = (network.eval().forward(images).argmax(axis=1) == labels).mean()
-print(f"4 · two towers on two devices: loss {losses[0]:.2f} to {losses[-1]:.2f}, {right:.0%} of {len(images)} images known by heart")
+print(f"4 · two towers on two devices: loss {losses[0]:.2f} to {losses[-1]:.2f}, overfitted: {right:.0%} of {len(images)} images right")
 assert right > 0.9
 
 # %% [markdown]

@@ -7,7 +7,7 @@
 # **You will** take a step apart, layer by layer, measure what your machine can do at best, see why a batch is cut into slabs, and write down one gain of your own,
 # with its figure. About 45 minutes. This notebook is optional; its exercise has no checker but the clock.
 #
-# Before: [09 · Train and look inside](09_train_and_look_inside.ipynb). Start again: [00 · Arrays](00_arrays.ipynb).
+# Before: [09 · Train and look inside](09_train_and_look_inside.ipynb). Next: [11 · A network of your own](11_your_own_network.ipynb).
 #
 # All times here are measured while you run it. On a busy machine they are bad ones: close what you do not need.
 
@@ -385,7 +385,7 @@ small = AlexNet("small", num_classes=10, seed=SEED)
 x, truth = batch(small, 32)
 learner = Ours(small, lr=0.01)
 losses = [learner.step(x, truth) for _ in range(80)]
-print(f"4 · 32 images of noise by heart: loss {losses[0]:.2f} to {losses[-1]:.2f}")
+print(f"4 · 32 images of noise overfitted: loss {losses[0]:.2f} to {losses[-1]:.2f}")
 assert losses[-1] < losses[0] / 2
 
 # %% [markdown]

@@ -192,3 +192,51 @@ def test_caffes_network(tmp_path):
     for *_, layer in net.layers():
         if isinstance(layer, LocalResponseNorm):
             assert (layer.size, layer.alpha, layer.beta, layer.k) == (5, pytest.approx(2e-5), 0.75, 1.0)
+
+
+# ---- how training programs wrap a state dict
+
+
+def test_prefixed_names_are_found(state, file, tmp_path):
+    save_file({f"module.model.{name}": array for name, array in state.items()}, tmp_path / "prefixed.safetensors")
+    plain, prefixed = imported.load(file), imported.load(tmp_path / "prefixed.safetensors")
+    assert plain.values.keys() == prefixed.values.keys()
+    assert all(np.array_equal(plain.values[name], prefixed.values[name]) for name in plain.values)
+
+
+@pytest.mark.parametrize("wrong", ["int32", "float32"])
+def test_weights_that_are_no_finite_floats_are_refused(state, wrong):
+    W = state["classifier.6.weight"].astype(wrong)
+    if wrong == "float32":
+        W[0, 0] = np.nan
+    with pytest.raises(TrainingError, match="fc8 holds numbers that are no finite floats"):
+        imported.from_torchvision("a.pth", state | {"classifier.6.weight": W})
+
+
+def test_an_fc6_of_another_network_is_refused(state):
+    W = np.zeros((4096, 256 * 35), np.float32)
+    with pytest.raises(TrainingError, match="fc6 has 8960 inputs"):
+        imported.from_torchvision("a.pth", state | {"classifier.1.weight": W})
+
+
+def test_nested_state_dicts_and_whole_modules(tmp_path, recwarn):
+    torch = pytest.importorskip("torch")
+    tensors = {"a": torch.ones(2)}
+    for number, nested in enumerate(({"state_dict": tensors, "epoch": 3}, {"model": {"state_dict": tensors}}, {"net": tensors})):
+        torch.save(nested, tmp_path / f"{number}.pth")
+        assert list(imported._torch_arrays(tmp_path / f"{number}.pth")) == ["a"]
+    module = torch.nn.Linear(2, 3)
+    torch.save(module, tmp_path / "module.pth")
+    torch.jit.script(module).save(str(tmp_path / "program.pt"))
+    recwarn.clear()
+    for name, words in (
+        ("module.pth", r"looks like a whole module.*save model\.state_dict"),
+        ("program.pt", "looks like a TorchScript program"),
+    ):
+        with pytest.raises(TrainingError, match=words) as caught:
+            imported.load(tmp_path / name)
+        assert "\n" not in str(caught.value)
+    assert not recwarn.list
+    torch.save({"resnet.weight": torch.ones(3)}, tmp_path / "other.pth")
+    with pytest.raises(TrainingError, match=r"holds 1 arrays \(resnet\.weight, \.\.\.\)"):
+        imported.load(tmp_path / "other.pth")

@@ -1,15 +1,20 @@
 """A run's config, folder and learning rate: what it is made with, what it keeps, and what no other run may touch."""
 
+import shlex
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from command_line import FLAGS, alexnet, refusal, rows, same
 from make_imagenet import class_folders
 
 from alexnet import AlexNet
+from minigrad import files
 from minigrad.commands.options import command_line
 from minigrad.commands.runs import new_config
-from minigrad.training import load_checkpoint
+from minigrad.training import load_checkpoint, save_checkpoint
 
 
 def chosen(*argv):
@@ -126,3 +131,115 @@ def test_plain_layers_train_alike(folder, tmp_path):
     assert alexnet("--resume", tmp_path / "plain", "--epochs", "3", "--output", tmp_path / "more") == 0
     assert load_checkpoint(tmp_path / "more").metadata["config"]["plain"] is True
     assert alexnet("evaluate", "--checkpoint", tmp_path / "plain") == 0
+
+
+# ---- every way on is a way
+
+
+def ended_early(folder, output):
+    """As a run leaves its folder that was killed before its first checkpoint."""
+    assert alexnet("--data", folder, "--epochs", "1", "--output", output, *FLAGS) == 0
+    for name in ("checkpoint.safetensors", "curves.png", "filters.png"):
+        (output / name).unlink()
+    (output / "history.csv").write_text((output / "history.csv").read_text().splitlines()[0] + "\n")
+    (output / "checkpoint.1234.tmp.safetensors").write_text("half")
+
+
+def test_a_run_killed_before_its_first_checkpoint_starts_again_in_its_folder(folder, tmp_path, capsys):
+    output = tmp_path / "my run"
+    ended_early(folder, output)
+    assert f"start it again, with the options it was made with (they are in its config.json) and --output '{output}'" in refusal(
+        capsys, "--resume", output
+    )
+    assert alexnet("--data", folder, "--epochs", "1", "--output", output, *FLAGS) == 0
+    assert len(rows(output)) == 1 and not list(output.glob("*.tmp*"))
+
+
+def test_a_run_whose_loss_blew_up_does_not_hold_its_folder(folder, tmp_path, capsys):
+    argv = ["--data", folder, "--epochs", "1", "--output", tmp_path / "run", "--batch-size", "8"]
+    capsys.readouterr()
+    assert alexnet(*argv, "--lr", "1e30") == 2 and "lr 1e+30" in capsys.readouterr().err
+    assert alexnet(*argv, "--lr", "0.001") == 0
+
+
+def test_files_that_are_no_run_s_are_left_alone(folder, tmp_path, capsys):
+    for name, text in (("config.json", '{"mine": 1}'), ("config.json", "{"), ("history.csv", "precious"), ("history.csv", "epoch\n1\n")):
+        output = tmp_path / "other"
+        output.mkdir(exist_ok=True)
+        (output / name).write_text(text)
+        assert "no" in (said := refusal(capsys, "--data", folder, "--output", output)) and "--resume" not in said
+        assert (output / name).read_text() == text
+        (output / name).unlink()
+
+
+def test_data_that_moved_is_found_at_its_new_place(run, folder, three, tmp_path, capsys):
+    shutil.copytree(folder, tmp_path / "moved")
+    assert alexnet("--resume", run, "--data", tmp_path / "moved", "--epochs", "3", "--output", tmp_path / "more") == 0
+    assert load_checkpoint(tmp_path / "more").metadata["config"]["data"] == str((tmp_path / "moved").resolve())
+    assert alexnet("--resume", run, "--epochs", "3", "--output", tmp_path / "there") == 0
+    assert same(tmp_path / "more", tmp_path / "there") and rows(tmp_path / "more") == rows(tmp_path / "there")
+    assert "leave --data out" in refusal(capsys, "--resume", run, "--data", "fashion-mnist", "--epochs", "3")
+    assert "3" in refusal(capsys, "--resume", run, "--data", three, "--epochs", "3")  # other classes
+
+
+def test_an_image_that_vanished_is_told(run, folder, tmp_path, capsys):
+    shutil.copytree(folder, tmp_path / "less")
+    (tmp_path / "less" / "train" / "dark" / "3.png").unlink()
+    argv = ["--resume", run, "--data", tmp_path / "less", "--epochs", "3", "--output", tmp_path / "more"]
+    assert "30 images to train and 8 to validate, but less has 29 and 8" in refusal(capsys, *argv)
+    assert alexnet(*argv, "--skip-bad") == 0
+    assert "Warning: The run was made with 30 images" in capsys.readouterr().err
+
+
+def test_hints_can_be_pasted_into_a_shell(folder, tmp_path, capsys):
+    output = tmp_path / "my run's $HOME"
+    assert alexnet("--data", folder, "--epochs", "1", "--output", output, *FLAGS) == 0
+    said = refusal(capsys, "--data", folder, "--output", output)
+    assert str(output) in shlex.split(said.partition("by ")[2].replace(",", " ", 1).rpartition(" or ")[0].strip())
+
+
+def test_two_commands_do_not_share_a_run_folder(run, folder, tmp_path, capsys):
+    (tmp_path / "new").mkdir()
+    with files.locked(run), files.locked(tmp_path / "new"):
+        assert f"Another command is at work in {run}" in refusal(capsys, "--resume", run, "--epochs", "9")
+        capsys.readouterr()
+        assert alexnet("--data", folder, "--output", tmp_path / "new", "--epochs", "1", *FLAGS) == 2
+        assert "Another command is at work" in capsys.readouterr().err
+    assert not list((tmp_path / "new").iterdir())
+
+
+# ---- hostile checkpoints
+
+
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        ({"num_classes": 10**7, "classes": []}, "10,000,000 classes"),
+        ({"classes": ["a", "b", "c"]}, "names 3 classes"),
+        ({"adapted": {"conv1_padding": [10**6] * 4}}, "conv1_padding"),
+        ({"data": "a\0b"}, "config.data"),
+        ({"device": "tpu"}, "tpu"),
+        ({"variant": "vgg"}, "vgg"),
+        ({"init": "x"}, "x"),
+    ],
+)
+def test_a_config_that_asks_for_too_much_or_for_nonsense(run, tmp_path, capsys, change, words):
+    there = load_checkpoint(run)
+    metadata = {**there.metadata, "config": {**there.metadata["config"], **change}}
+    (tmp_path / "bad").mkdir()
+    save_checkpoint(tmp_path / "bad" / "checkpoint.safetensors", replace(there, metadata=metadata))
+    commands = [["--resume", tmp_path / "bad", "--epochs", "3"]]
+    if "device" not in change:  # which is the run's alone
+        commands += [["predict", "--checkpoint", tmp_path / "bad", "x.png"], ["evaluate", "--checkpoint", tmp_path / "bad"]]
+    for argv in commands:
+        assert words in refusal(capsys, *argv)
+
+
+@pytest.mark.parametrize("mean", [None, np.zeros((4, 4, 3), np.float32)])
+def test_a_mean_image_that_is_missing_or_too_small(run, tmp_path, capsys, mean):
+    save_checkpoint(tmp_path / "a.safetensors", replace(load_checkpoint(run), mean=mean))
+    for argv in (
+        ["predict", "--checkpoint", tmp_path / "a.safetensors", "x.png"],
+        ["--resume", tmp_path / "a.safetensors", "--epochs", "3"],
+    ):
+        assert "mean image" in refusal(capsys, *argv)

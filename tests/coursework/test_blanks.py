@@ -7,7 +7,8 @@ import sys
 import numpy as np
 import pytest
 
-from minigrad.coursework.blanks import blank, is_blank, only_blank
+from minigrad.coursework.blanks import blank
+from minigrad.coursework.judge.caged.blank import is_blank, only_blank
 from minigrad.coursework.source import text_of
 
 

@@ -23,10 +23,10 @@ def test_hunts_have_their_answer(number):
     assert lines[0].startswith("✗") and len(set(choice)) == 4
     said = {
         1: "averaged over the images",
-        2: "mask is that of an earlier forward",
-        3: "no window read are missing",
-        4: "mean is over images and classes",
-        5: "backward draws a mask of its own",
+        2: "x of an earlier batch",
+        3: "not summed over the images",
+        4: "where dy, not x, is positive",
+        5: "rows taken for columns",
     }
     answer = getattr(tasks, f"hunt_{number}")()
     assert said[number] in choice["abcd".index(answer)]

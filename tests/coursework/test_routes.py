@@ -16,7 +16,7 @@ from right_ways import ALTERNATIVES, FUNCTIONS
 
 from minigrad.coursework import CheckFailed, __main__, check, checking
 from minigrad.coursework.exercises import ALL
-from minigrad.coursework.grade import grading
+from minigrad.coursework.grade import judging
 from minigrad.coursework.judge.loading import load
 from minigrad.coursework.judge.request import judge
 from minigrad.coursework.source import helpers, text_of
@@ -156,12 +156,12 @@ def children_in_this_process(monkeypatch):
     one_at_a_time = threading.Lock()
 
     def judge_in_this_process(request, exercise, cases):
-        request = json.loads(json.dumps(request)) | {"memory_limit": None}
+        request = json.loads(json.dumps(request)) | {"sandbox": None}
         with one_at_a_time:
             return json.loads(json.dumps(judge(request)))
 
     monkeypatch.setattr(checking, "judge_in_process", judge_in_this_process)
-    monkeypatch.setattr(grading, "judge_in_process", judge_in_this_process)
+    monkeypatch.setattr(judging, "judge_in_process", judge_in_this_process)
 
 
 THIRDS = [slice(i, None, 3) for i in range(3)]  # of the groups

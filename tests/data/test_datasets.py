@@ -65,15 +65,14 @@ def test_data_imports_only_the_device_and_the_file_writer():
             else:
                 continue
             assert not any(name.split(".")[0] in ("PIL", "matplotlib", "tqdm") for name in names), path.name
-            assert all(
-                name.startswith(("minigrad.data", "minigrad.device", "minigrad.files")) for name in names if name.startswith("minigrad")
-            ), path.name
+            rooms = ("minigrad.data", "minigrad.device", "minigrad.files", "minigrad.names")
+            assert all(name.startswith(rooms) for name in names if name.startswith("minigrad")), path.name
 
 
 def test_public_names():
     names = (
         "DataError Dataset Folder Loader Some absolute central_square colours evenly_spaced fit load mean_image noise_matrix prepare "
-        "read_image side synthetic"
+        "read_fitted read_image side synthetic"
     ).split()
     assert sorted(data.__all__) == names and all(hasattr(data, name) for name in names)
     assert issubclass(DataError, ValueError)

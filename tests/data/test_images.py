@@ -98,7 +98,7 @@ def test_cmyk(tmp_path):
 
 def test_images_that_cannot_be_read(tmp_path):
     refused(lambda: read_image(tmp_path / "none.jpg"), "none.jpg", "No such file")
-    refused(lambda: read_image(tmp_path), str(tmp_path), "cannot be opened")
+    refused(lambda: read_image(tmp_path), str(tmp_path), "cannot be read")
     path = tmp_path / "text.jpg"
     path.write_text("no image")
     refused(lambda: read_image(path), "text.jpg is no image")

@@ -17,7 +17,7 @@ import pytest
 from make_imagenet import UNREADABLE, class_folders, encoded, packed, picture, wnid
 
 from minigrad import data
-from minigrad.data import DataError, Loader, load, prepare, shards, sources
+from minigrad.data import DataError, Loader, load, prepare, records, shards, sources
 from minigrad.data.devkit import Devkit
 from minigrad.data.images import read_square
 
@@ -57,8 +57,8 @@ def refused(act, *words):
 
 def content(folder):
     """All that matters of a prepared set, to be compared."""
-    record = shards.read_set(folder)
-    return {key: value for key, value in record.items() if key not in ("source", "name")}, load(folder).mean.tobytes()
+    record = records.read_set(folder)
+    return {key: value for key, value in record.items() if key not in ("source", "name", "sha256")}, load(folder).mean.tobytes()
 
 
 # ---- what comes out
@@ -278,6 +278,10 @@ def test_arrays_of_a_set_that_are_missing_or_wrong(prepared, tmp_path):
     shutil.copy(prepared[0] / "mean.npy", out)
     labels = np.load(out / "val-labels.npy")
     np.save(out / "val-labels.npy", labels + 1)
+    refused(lambda: load(out), "val-labels.npy was altered")
+    record = records.read_set(out)
+    older = {key: value for key, value in record.items() if key not in ("digests", "sha256")}
+    (out / "set.json").write_text(json.dumps(older))
     refused(lambda: load(out), "val-labels.npy", "holds the label")
     np.save(out / "val-labels.npy", labels / 2)
     refused(lambda: load(out), "val-labels.npy", "float64")

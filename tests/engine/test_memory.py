@@ -1,5 +1,9 @@
 """Memory that is used again."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -52,3 +56,19 @@ def test_steps_of_one_size_find_all_blocks_free():
             made = pool.fresh_blocks
         del arrays
     assert pool.fresh_blocks == made == 200
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="asks /proc for the memory in use")
+def test_what_is_trimmed_reaches_the_system():
+    """Blocks of a size that the C library keeps for itself."""
+    code = (
+        "import numpy as np\nfrom minigrad.engine.memory import Pool\n"
+        "def used():\n    return int(open('/proc/self/statm').read().split()[1]) * 4096\n"
+        "pool = Pool()\nbefore = used()\n"
+        "for size in (20, 15, 3, 2, 1, 0.5) * 3:\n"
+        "    arrays = [pool.empty((int(size * 2**18) + i,), np.float32) for i in range(8)]\n"
+        "    for a in arrays:\n        a[...] = 1\n    kept = arrays[0]\n    del a, arrays\n"
+        "pool.trim()\nassert not any(pool.free.values())\nprint(used() - before)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2], capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 40e6

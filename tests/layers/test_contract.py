@@ -71,6 +71,8 @@ CASES = {
     "conv padded on four sides": (lambda: conv(2, 3, 3, stride=2, padding=(0, 3, 1, 2)), (1, 6, 9, 2)),
     "conv that skips pixels": (lambda: conv(2, 5, 1, stride=3), (3, 5, 8, 2)),
     "conv, Winograd": (lambda: winograd(3, 4, 3, padding=(2, 1, 0, 1)), (3, 5, 6, 3)),
+    "conv, Winograd, 5 x 5": (lambda: winograd(3, 4, 5, padding=(2, 1, 0, 3)), (3, 5, 6, 3)),
+    "conv, Winograd, stride": (lambda: winograd(3, 4, 6, 2, padding=(2, 1, 0, 1)), (3, 8, 9, 3)),
     "linear": (lambda: linear(7, 5), (3, 7)),
     "linear, one image": (lambda: linear(4, 1), (1, 4)),
     "relu": (ReLU, (3, 5, 4, 3)),
@@ -353,6 +355,49 @@ def test_the_number_of_threads_changes_no_bit(make, shape, slabs_of_one_image):
     one, three = make().to(Device("cpu", threads=1)), make().to(Device("cpu", threads=3))
     dy = cotangent(one, x)
     assert_equal(passes(three, x, dy), passes(one, x, dy))
+
+
+@every_layer_but["flatten"]  # which keeps a shape alone
+def test_infer_is_a_forward_that_keeps_nothing(make, shape):
+    layer, x = make().eval(), batch(shape)
+    expected = layer.forward(x).copy()
+    layer.release()
+    lent = len(memory.pool.lent)
+    y = layer.infer(x)
+    np.testing.assert_array_equal(y, expected)
+    assert len(memory.pool.lent) <= lent + 1, "only y"
+    with pytest.raises(RuntimeError, match="backward was called before forward"):
+        layer.backward(np.ones_like(y))
+    layer.backward(np.ones_like(layer.forward(x)))  # remembers again
+
+
+def test_infer_takes_the_memory_of_one_slab(slabs_of_one_image, monkeypatch):
+    layer = Sequential(conv=conv(3, 4, 3), tanh=Tanh(), pool=MaxPool2d()).to(Device("cpu", threads=1)).eval()
+    lent, empty = [], memory.pool.empty
+
+    def watched(shape, dtype):
+        array = empty(shape, dtype)
+        lent.append(sum(loan.size for loan in memory.pool.lent.values()))
+        return array
+
+    monkeypatch.setattr(memory, "empty", watched)
+
+    def peak(N):
+        x = batch((N, 9, 9, 3))
+        lent.clear()
+        before = sum(loan.size for loan in memory.pool.lent.values())
+        y = layer.infer(x)
+        return max(lent) - before - y.nbytes
+
+    assert peak(40) == peak(4)
+
+
+@every_layer
+def test_an_infer_that_fails_leaves_a_layer_that_remembers(make, shape):
+    layer = make()
+    with pytest.raises(TypeError):
+        layer.infer(np.ones(shape, np.int64))
+    layer.backward(np.ones_like(layer.forward(batch(shape))))
 
 
 @every_layer

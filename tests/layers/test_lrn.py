@@ -5,6 +5,7 @@ import pytest
 from naive import lrn, numerical_gradients, relative_error
 
 from minigrad import LocalResponseNorm
+from minigrad.engine.lrn import FEW
 
 CONSTANTS = [(size, alpha, beta, k) for size in (1, 3, 5, 9) for alpha, k in ((0.5, 1.0), (1e-4, 2.0)) for beta in (0.75, 0.5)]
 
@@ -56,3 +57,24 @@ def test_two_towers_of_48_channels_differ_from_one_of_96_at_the_seam_alone(rng):
 def test_a_window_without_a_middle_is_refused(size):
     with pytest.raises(ValueError, match=f"LocalResponseNorm.*odd.*{size}"):
         LocalResponseNorm(size)
+
+
+@pytest.mark.parametrize("size", [1, 5])
+@pytest.mark.parametrize("C", [FEW, FEW + 1])
+def test_few_and_many_channels_equal_the_loops(rng, size, C):
+    """Up to FEW channels a product takes the sums, from there on shifted sums do."""
+    layer, x = LocalResponseNorm(size, 0.5), rng.standard_normal((2, 2, 3, C))
+    assert relative_error(layer.forward(x), lrn(x, size, 0.5, 0.75, 2.0)) < 1e-13
+    dy = rng.standard_normal(x.shape)
+    (expected,) = numerical_gradients(lambda: layer.forward(x), x, [dy])
+    layer.forward(x)
+    assert relative_error(layer.backward(dy), expected) < 1e-6
+
+
+@pytest.mark.parametrize("C", [FEW, FEW + 1])
+def test_an_infinite_response_reaches_its_window_alone(C):
+    x = np.ones((1, 1, 1, C), np.float32)
+    x[..., 10] = np.inf
+    with np.errstate(invalid="ignore"):
+        y = LocalResponseNorm().forward(x)[0, 0, 0]
+    assert np.isfinite(y[[*range(10), *range(11, C)]]).all() and np.flatnonzero(y == 0).tolist() == [8, 9, 11, 12]

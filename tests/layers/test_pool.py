@@ -5,6 +5,7 @@ import pytest
 from naive import max_pool, max_pool_backward
 
 from minigrad import MaxPool2d
+from minigrad.engine.pooling import FEW
 
 WINDOWS = [(3, 2), (2, 2), (3, 1), (3, 3), (2, 3), (1, 1), (1, 2), (5, 2)]
 
@@ -20,6 +21,17 @@ def test_equals_the_loops(rng, K, S, H, W, dtype, highest):
     y = layer.forward(x)
     np.testing.assert_array_equal(y, max_pool(x, K, S)[0])
     dy = rng.integers(1, 100, y.shape).astype(dtype)
+    np.testing.assert_array_equal(layer.backward(dy), max_pool_backward(x, dy, K, S))
+
+
+@pytest.mark.parametrize("K, S", WINDOWS)
+@pytest.mark.parametrize("C", [FEW - 1, FEW])
+def test_few_and_many_channels_equal_the_loops(rng, K, S, C):
+    x = rng.integers(-2, 3, (2, 8, 7, C)).astype(np.float32)
+    layer = MaxPool2d(K, S)
+    y = layer.forward(x)
+    np.testing.assert_array_equal(y, max_pool(x, K, S)[0])
+    dy = rng.integers(1, 100, y.shape).astype(np.float32)
     np.testing.assert_array_equal(layer.backward(dy), max_pool_backward(x, dy, K, S))
 
 

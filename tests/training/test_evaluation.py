@@ -19,7 +19,7 @@ class LinearNet:
         self.training = False
         return self
 
-    def forward(self, x):
+    def infer(self, x):
         assert not self.training and x.shape[1:] == (6, 6, 3)
         return x.reshape(len(x), -1) @ self.W
 

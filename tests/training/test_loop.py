@@ -3,7 +3,10 @@
 import csv
 import json
 import math
+import os
 import signal
+import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -189,3 +192,37 @@ def test_an_output_that_cannot_be_a_folder_is_an_error_before_training(tmp_path)
 def test_an_empty_training_set_is_an_error(tmp_path):
     with pytest.raises(TrainingError, match="no batch"):
         Run(tmp_path, train_loader=FakeLoader(0)).train()
+
+
+# ---- what may not end a run
+
+
+def test_only_the_checkpoint_may_end_a_run(tmp_path):
+    """A history that is open elsewhere and pictures that cannot be drawn are warnings."""
+    for name in ("history.csv", "curves.png", "filters.png"):
+        (tmp_path / name).mkdir()
+    run = Run(tmp_path)
+    assert len(run.train(epochs=2)) == 2
+    assert load_checkpoint(tmp_path).metadata["epoch"] == 2
+    said = run.out.getvalue()
+    assert said.count("Warning: Could not write") == 5 and "history.csv" in said and "figures" in said
+
+
+def test_what_killed_runs_left_is_swept_away(tmp_path):
+    left, kept = tmp_path / "checkpoint.123.tmp.safetensors", tmp_path / "my.tmp.notes"
+    left.write_text("half")
+    kept.write_text("precious")
+    Run(tmp_path).train(epochs=1)
+    assert not left.exists() and kept.read_text() == "precious"
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="counts descriptors in /proc")
+def test_fifty_epochs_leave_descriptors_and_threads_flat(tmp_path):
+    def count():
+        return len(os.listdir("/proc/self/fd")), threading.active_count()
+
+    run = Run(tmp_path)
+    run.train(epochs=2)
+    before = count()
+    Run(tmp_path).train(epochs=52, checkpoint=load_checkpoint(tmp_path))
+    assert count() == before

@@ -5,6 +5,7 @@ import io
 import pytest
 from fake_run import Run
 
+from minigrad.training import progress
 from minigrad.training.progress import rate
 
 
@@ -24,3 +25,17 @@ def test_a_terminal_sees_a_bar(tmp_path):
 @pytest.mark.parametrize("speed, text", [(12345.6, "12,346"), (99.94, "99.9"), (0.1234, "0.123"), (100, "100")])
 def test_speeds_have_three_figures_and_no_exponent(speed, text):
     assert rate(speed) == text
+
+
+def test_without_a_terminal_lines_come_when_they_are_due(tmp_path, monkeypatch):
+    monkeypatch.setattr(progress, "FIRST", 0)
+    monkeypatch.setattr(progress, "PAUSE", 1000)
+    run = Run(tmp_path)
+    run.train(epochs=2)
+    first, *rest = run.out.getvalue().splitlines()
+    assert first.startswith("epoch 1/2, batch 1/") and "loss" in first and first.endswith("images/s")
+    assert not any("batch" in line for line in rest)
+    monkeypatch.setattr(progress, "PAUSE", 0)
+    run = Run(tmp_path / "more")
+    run.train(epochs=1)
+    assert [f"batch {i + 1}/" in line for i, line in enumerate(run.out.getvalue().splitlines()[:-1])] == [True] * len(run.train_loader)

@@ -54,3 +54,15 @@ def test_training_works_outside_the_main_thread(tmp_path):
     thread.start()
     thread.join()
     assert len(rows) == 1
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="SIGHUP is POSIX's")
+def test_a_terminal_that_is_closed_stops_and_saves(tmp_path):
+    with pytest.raises(Interrupted):
+        Run(tmp_path, send(signal.SIGHUP, 2)).train()
+    assert load_checkpoint(tmp_path).metadata["batch"] == 2
+    old = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as under nohup
+    try:
+        assert len(Run(tmp_path / "nohup", send(signal.SIGHUP, 2)).train(epochs=1)) == 1
+    finally:
+        signal.signal(signal.SIGHUP, old)

@@ -1,49 +1,79 @@
 """Results: the table for the teacher, and the feedback for students in the form that Gradescope reads.
 
-verdicts: those of one submission, one for each exercise, as `grade_submission` gives them."""
+verdicts: those of one submission, one for each exercise, as `grade_submission` gives them. A row is a dict: COLUMNS -> text."""
 
 import csv
 import io
 import json
 
 from minigrad.coursework.feedback import feedback_on
+from minigrad.coursework.grade.judging import fails_as_a_whole
+from minigrad.coursework.judge.answer import shown
 
-COLUMNS = ("submission", "exercise", "earned", "possible", "status", "cause")
+COLUMNS = ("submission", "exercise", "earned", "possible", "status", "cause", "file", "late", "id")
+FORMULA = ("=", "+", "-", "@")
 
 
 # ---- for the teacher
 
 
-def table(names, graded, homework):
-    """The text of a .csv file. names: of the submissions. graded: the verdicts of each."""
+def rows_of(submission, verdicts, homework):
+    """The rows of a submission."""
+    return [
+        {
+            "submission": submission.name,
+            "exercise": verdict["exercise"],
+            "earned": f"{verdict['points']:g}",
+            "possible": f"{0 if verdict['exercise'] in homework.bonus else homework.points[verdict['exercise']]:g}",
+            "status": verdict["status"],
+            "cause": verdict["cause"],
+            "file": verdict["file"],
+            "late": f"{verdict['days_late']}" if homework.late else "",
+            "id": submission.id,
+        }
+        for verdict in verdicts
+    ]
+
+
+def table(rows, heading=True):
+    """The text of a .csv file."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\r\n")
-    writer.writerow(COLUMNS)
-    for name, verdicts in zip(names, graded, strict=True):
-        for verdict in verdicts:
-            earned, possible = verdict["points"], homework.points[verdict["exercise"]]
-            writer.writerow(
-                [no_formula(name), verdict["exercise"], f"{earned:g}", f"{possible:g}", verdict["status"], no_formula(verdict["cause"])]
-            )
+    if heading:
+        writer.writerow(COLUMNS)
+    writer.writerows([no_formula(shown(row[column], 500)) for column in COLUMNS] for row in rows)
     return out.getvalue()
 
 
 def no_formula(text):
     """A cell that a spreadsheet does not take for a formula."""
-    return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text
+    return f"'{text}" if text.startswith(FORMULA) else text
+
+
+def rows_in(text):
+    """The rows of a table that `table` has made. Raises ValueError."""
+    reader = csv.DictReader(io.StringIO(text, newline=""))
+    if tuple(reader.fieldnames or ()) != COLUMNS:
+        raise ValueError("not a table of grades")
+    return [
+        {column: cell[1:] if cell.startswith(tuple("'" + sign for sign in FORMULA)) else cell for column, cell in row.items()}
+        for row in reader
+    ]
 
 
 # ---- for students
 
 
-def feedback_for(name, verdicts, homework, reveal=False):
+def feedback_for(submission, verdicts, homework, reveal=False):
     """What a student may see of a submission, a dict. reveal: hidden cases are shown as public ones are."""
-    return {
-        "submission": name,
-        "score": round(sum(verdict["points"] for verdict in verdicts), 2),
-        "max_score": sum(homework.points.values()),
-        "tests": [exercise_feedback(verdict, homework, reveal) for verdict in verdicts],
-    }
+    tests = [exercise_feedback(verdict, homework, reveal) for verdict in verdicts]
+    return {"submission": submission.name} | ({"id": submission.id} if submission.id else {}) | totals(tests, homework) | {"tests": tests}
+
+
+def totals(tests, homework):
+    """The points of a submission: those of bonus exercises are earned, but not expected."""
+    expected = [homework.points[test["name"]] for test in tests if test["name"] not in homework.bonus]
+    return {"score": round(sum(test["score"] for test in tests), 2), "max_score": sum(expected)}
 
 
 def exercise_feedback(verdict, homework, reveal):
@@ -65,8 +95,13 @@ def messages(verdict, homework, reveal):
         is_hidden = i >= verdict["public"] and not reveal
         if case["status"] == "wrong" or (is_hidden and homework.feedback != "none"):
             texts.append(feedback_on(case, homework.feedback, is_hidden))
-    if len({case["cause"] for case in verdict["cases"]}) == 1 and verdict["status"] != "passes":
-        texts = [verdict["cause"]]  # the file is missing, broken, or did not end
+    if fails_as_a_whole(verdict):
+        texts = [verdict["cause"]]
+    if verdict["file"]:
+        texts.insert(0, f"file: {verdict['file']}")
+    if verdict["days_late"]:
+        days, off = verdict["days_late"], min(100, 100 * homework.late * verdict["days_late"])
+        texts.append(f"{days} day{'s' * (days > 1)} late: {off:g} % of the points are taken off")
     if verdict["output"]:
         texts.append("printed:\n" + verdict["output"].rstrip())
     return [text for text in dict.fromkeys(texts) if text]

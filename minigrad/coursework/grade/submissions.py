@@ -1,89 +1,182 @@
-"""What was handed in: a folder, an archive, a file or a notebook for each submission; and which of its files holds a group's solution.
-
-Nothing of an archive is unpacked under a name of its own: only the one file that is asked for is copied, under the name it should have."""
+"""What was handed in: a folder, an archive, a file or a notebook, or several of them, for each student; and which of their files may hold
+the solution of a group. Nothing is opened here: see unpacking.py."""
 
 import os
-import zipfile
-from pathlib import PurePosixPath
+import re
+import unicodedata
+from dataclasses import dataclass, field
+from datetime import datetime
 
-from minigrad.coursework.grade.notebook_code import CannotRead, module_text
+from minigrad.coursework.grade.roster import Matching
+from minigrad.coursework.grade.unpacking import ARCHIVES, OTHER_ARCHIVES, SUFFIXES, kind
+from minigrad.coursework.judge.answer import shown
 
-LARGEST = 2_000_000  # bytes of a file that is looked at
-
-
-def submissions_in(folder):
-    """The paths of all submissions in a folder, sorted: folders, archives, .py files, notebooks."""
-    found = [path for path in folder.iterdir() if not path.name.startswith(".") and path.name != "__MACOSX"]
-    return sorted(path for path in found if path.is_dir() or path.suffix in (".zip", ".py", ".ipynb"))
-
-
-def name_of(path):
-    """What a submission is called: the name of its folder, or of its file without the suffix."""
-    return path.name if path.is_dir() else path.stem
+SOURCES = ("folder", "canvas", "moodle")
+# Names of entries: ada_LATE_1234_56789_relu-1.py; Ada Lovelace_1234_assignsubmission_file_ and what a flat download has behind it.
+CANVAS = re.compile(r"(?P<name>[^_]+)(?:_LATE)?_(?P<number>\d+)_\d+_(?P<file>.+)", re.DOTALL)
+MOODLE = re.compile(r"(?P<name>.+?)_(?P<number>\d+)_assignsubmission_[a-z]+_?(?P<file>.*)", re.DOTALL)
+NOBODYS = ("__macosx", "__pycache__", "thumbs.db", "desktop.ini", "homework.ini", "roster.csv")  # in small letters
+COPY = r"[ _-]*(?:\(?\d+\)?)?"  # what systems put behind the name of a second copy: "-1", " (1)"
+SPARE = re.compile(r"copy|backup|bak\b|\bold|_old|untitled|scratch|draft|checkpoint|tmp|temp\b", re.IGNORECASE)
+MOST_CANDIDATES = 6
 
 
-def fetch(path, group, exercises, file):
-    """Copy the solution of a group from a submission to `file` -> "", or a sentence that says why it cannot be done.
+@dataclass(frozen=True)
+class Entry:
+    """One thing in the class's folder. path; name: as it is shown; file: what a single file is called without its student's name; number:
+    that of a second copy, 0 if there is none; time: of its last change, in seconds."""
 
-    A file with the group's name counts before a notebook, one higher in the folder before one deeper; a single .py file counts as it is."""
-    contents = readers(path)
-    if isinstance(contents, str):
-        return contents
+    path: str
+    name: str
+    file: str
+    number: int
+    time: float
 
-    def from_the_top(names):
-        return sorted(names, key=lambda name: (name.count("/"), name))
 
-    candidates = from_the_top(name for name in contents if PurePosixPath(name).name == f"{group}.py")
-    candidates += from_the_top(name for name in contents if name.endswith(".ipynb"))
-    candidates += contents if path.is_file() and path.suffix == ".py" else []
-    if not candidates:
-        return f"there is no {group}.py and no notebook"
-    name = candidates[0]
-    content, short_name = contents[name](), PurePosixPath(name).name
-    if content is None:
-        return f"{short_name} is larger than {LARGEST // 1_000_000} MB, or cannot be read"
-    if name.endswith(".ipynb"):
+@dataclass
+class Submission:
+    """All that one student handed in. name; number: the student's in the system that exported it, or ""; entries: the last one last.
+
+    id, submitted: what the roster says, "" and None without one."""
+
+    name: str
+    number: str = ""
+    entries: list = field(default_factory=list)
+    id: str = ""
+    submitted: datetime = None
+
+    def in_order(self):
+        """The same with the last entry last: by the number in its name, then by its time."""
+        self.entries.sort(key=lambda entry: (entry.number, entry.time, entry.name))
+        return self
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A file that may hold a solution. path: of its copy; name: as the student knows it; time: of its entry."""
+
+    path: str
+    name: str
+    time: float
+
+
+def submissions_in(folder, source, groups, ignored=()):
+    """-> (the `Submission`s in a folder, sorted by name, the names of what nobody handed in).
+
+    source: one of SOURCES. groups: names of files that a flat name may end in. ignored: paths that are no submissions."""
+    ignored, found, left_out = {os.path.abspath(path) for path in ignored}, {}, []
+    for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
+        if entry.name.startswith(".") or entry.name.lower() in NOBODYS or os.path.abspath(entry.path) in ignored:
+            left_out.append(shown(entry.name, 100))
+            continue
+        is_folder = entry.is_dir(follow_symlinks=False)
+        name, number, file = owner(entry.name, is_folder, source, groups)
+        key = number or unicodedata.normalize("NFC", name).casefold()
+        copy = re.search(r"[-(](\d+)\)?$", stem_of(file))
+        submission = found.setdefault(key, Submission(shown(name, 200), number))
+        attempt = int(copy[1]) if copy else 0
+        submission.entries.append(Entry(entry.path, shown(entry.name, 200), file, attempt, changed(entry.path, is_folder)))
+    return in_order(found.values()), left_out
+
+
+def in_order(submissions):
+    """Sorted by name, the entries of each from the first to the last."""
+    return sorted((submission.in_order() for submission in submissions), key=lambda submission: (submission.name, submission.number))
+
+
+def with_roster(submissions, people):
+    """-> (the submissions under the names and ids of the roster, `Person`s who handed in nothing, names that the roster does not have)."""
+    matching, found, strangers = Matching(people), {}, []
+    for submission in submissions:
+        person = matching.person(submission.number, submission.name)
+        if person is None:
+            strangers.append(submission.name)
+            found[submission.name, submission.number] = submission
+            continue
+        known = found.setdefault(person.id, Submission(shown(person.name, 200), submission.number, [], person.id, person.submitted))
+        known.entries += submission.entries
+    return in_order(found.values()), [person for person in people if person.id not in found], strangers
+
+
+def single_submission(path):
+    """The submission of a system that grades one at a time: a folder or a file."""
+    path = os.fspath(path)
+    name = os.path.basename(os.path.abspath(path))
+    return Submission("submission", "", [Entry(os.path.realpath(path), shown(name, 200), name, 0, changed(path, os.path.isdir(path)))])
+
+
+def owner(name, is_folder, source, groups):
+    """(name of the student, number of the student in the system or "", name of the file) of an entry."""
+    pattern = {"canvas": CANVAS, "moodle": MOODLE}.get(source)
+    if pattern and (match := pattern.fullmatch(name)):
+        return match["name"], match["number"], match["file"] or name
+    if is_folder:
+        return name, "", name
+    match = re.fullmatch(rf"(.+)_((?:{'|'.join(map(re.escape, groups))}){COPY})", stem_of(name), re.DOTALL | re.IGNORECASE)
+    return (match[1], "", name[len(match[1]) + 1 :]) if match else (stem_of(name), "", name)
+
+
+def stem_of(name):
+    """The name of a file without its suffix."""
+    lower = name.lower()
+    for suffix in (".py.txt", ".ipynb.txt", *SUFFIXES, *ARCHIVES, *OTHER_ARCHIVES):
+        if lower.endswith(suffix) and len(name) > len(suffix):
+            return name[: -len(suffix)]
+    return os.path.splitext(name)[0]
+
+
+def changed(path, is_folder):
+    """When a file, or the newest file in a folder, was changed last, in seconds; 0 if nobody can say."""
+    files = [os.path.join(folder, name) for folder, _, names in os.walk(path) for name in names[:1000]] if is_folder else [path]
+    times = [0.0]
+    for file in files[:10_000]:
         try:
-            content = module_text(short_name, content, [exercise.source.__name__ for exercise in exercises]).encode()
-        except CannotRead as error:
-            return str(error)
-    file.write_bytes(content)
-    return ""
+            times.append(os.lstat(file).st_mtime)
+        except OSError:
+            continue
+    return max(times)
 
 
-def readers(path):
-    """name -> a function that reads this file of a submission: bytes, or None if it is too large or cannot be read. Or a sentence that
-    says why nothing can be read."""
-    if path.suffix == ".zip" and path.is_file():
-        try:
-            with zipfile.ZipFile(path) as archive:
-                infos = [info for info in archive.infolist() if not info.is_dir() and may_hold_solution(info.filename)]
-                contents = {info.filename: unzipped(archive, info) for info in infos}
-            return {name: (lambda content=content: content) for name, content in contents.items()}
-        except (zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError):
-            return f"{path.name} is no archive that can be opened"
-    if path.is_file():
-        return {path.name: lambda: read(path)}
-    found = [file for file in path.rglob("*") if file.is_file() and not file.is_symlink()]
-    names = {file.relative_to(path).as_posix(): file for file in found}
-    return {name: (lambda file=file: read(file)) for name, file in names.items() if may_hold_solution(name)}
+# ---- which file may hold a solution
 
 
-def may_hold_solution(name):
-    """Whether a file is Python or a notebook, and in no folder that is hidden or that a system or an editor adds."""
-    return name.endswith((".py", ".ipynb")) and not any(part.startswith((".", "__")) for part in PurePosixPath(name).parts[:-1])
+def candidates(submission, files, folder, group, names, others, titles):
+    """The `Candidate`s for a group's solution, those that are looked at first first.
+
+    The last entry goes before earlier ones; in it group.py before the homework's notebook, before names that look like these, before other
+    notebooks, before what looks like a spare copy. A .py file with another name counts if it holds the word of a class or function that is
+    asked for. files: as `unpack` lists them. names: of the classes or functions. others: groups whose files are not looked at. titles:
+    names that the homework's notebook may have."""
+    found = []
+    for i, name, copied in files:
+        path, entry = os.path.join(folder, copied), submission.entries[i]
+        rank = rank_of(os.path.basename(copied), group, others, titles)
+        if rank is None or (rank >= 3 and kind(copied) == ".py" and not mentions(path, names)):
+            continue
+        whole = os.path.isdir(entry.path)
+        shown_name = entry.name if kind(entry.file) in SUFFIXES and not whole else name
+        if whole and len(submission.entries) > 1:
+            shown_name = f"{entry.name}/{name}"
+        found.append(((-i, rank, name.count("/"), name), Candidate(path, shown(shown_name, 200), entry.time)))
+    return [candidate for _, candidate in sorted(found, key=lambda pair: pair[0])][:MOST_CANDIDATES]
 
 
-def unzipped(archive, info):
-    """The bytes of a file in an archive, or None if it is too large."""
-    with archive.open(info) as file:
-        data = file.read(LARGEST + 1)
-    return data if len(data) <= LARGEST else None
-
-
-def read(file):
-    """The bytes of a file, or None if it is too large or cannot be read."""
-    try:
-        return file.read_bytes() if os.path.getsize(file) <= LARGEST else None
-    except OSError:
+def rank_of(name, group, others, titles):
+    """How early a file is looked at; None: it is not."""
+    stem, suffix = os.path.splitext(name)
+    if re.fullmatch(rf"(?:.*[ _-])?(?:{'|'.join(map(re.escape, others)) or '(?!)'}){COPY}", stem, re.IGNORECASE) and suffix == ".py":
         return None
+    if SPARE.search(stem):
+        return 5
+    if suffix == ".py":
+        like = re.fullmatch(rf"(?:.*[ _-])?{re.escape(group)}{COPY}", stem, re.IGNORECASE)
+        return 0 if stem == group else 2 if like else 4
+    like = any(re.fullmatch(rf"(?:.*[ _-])?{re.escape(title)}{COPY}", stem, re.IGNORECASE) for title in (*titles, group))
+    return 1 if stem in titles else 2 if like else 3
+
+
+def mentions(path, names):
+    """Whether one of these names stands in a file."""
+    with open(path, "rb") as file:
+        content = file.read()
+    return any(name.encode() in content for name in names)

@@ -8,5 +8,9 @@ comparison.py   how two values are compared, and the sentence for a wrong one
 capture.py      what a solution prints is collected, its warnings become notes
 errors.py       an exception as a sentence
 verdict.py      a result as plain data that can go from process to process
-request.py      from a request (plain data) to a verdict; guard.py: what a graded solution may not use
-process.py      the same in a process of its own; child.py is the script that runs there"""
+request.py      from a request (plain data) to a verdict; guard.py: what the text of a graded solution may not use
+cage.py         the process of a graded solution, in a sandbox where there is one; caged/ is what runs there
+library.py      what that process gets of this project: no solution of the exercise
+remote.py       a solution in that process, called as if it were here
+process.py      the same in a process of its own; child.py is the script that runs there
+answer.py       what that process answers, read with caution; ending.py: ending it with all that it has started"""

@@ -1,67 +1,39 @@
-"""While work is graded: what a solution may not use. Code in one process is no sandbox; this stops what happens by accident or habit.
-
-First the text of the solution is scanned. Then, while it runs, imports are refused, and the model solution's and the library's functions
-are replaced by ones that refuse."""
+"""What a graded solution may not use: its text is scanned for it. What a scan cannot see is not there: the solution's process has no copy
+of the model solution, nor of the library's (library.py), and refuses imports (caged/fences.py)."""
 
 import ast
-import contextlib
-import importlib
-import inspect
 import sys
-from pathlib import Path
 
-from minigrad.coursework.source import plant
+from minigrad.coursework.judge.caged.modules import CannotLoad, texts_in
 
 FORBIDDEN = ("torch", "jax", "tensorflow", "autograd", "scipy.signal", "scipy.ndimage")
 ALLOWED = ("minigrad", "minigrad.coursework", "minigrad.gradcheck")  # the project's modules that may be imported from
 DYNAMIC = ("__import__", "exec", "eval", "compile")
 
 
-class Refused(ImportError):
-    """A solution uses what it may not use."""
-
-
-@contextlib.contextmanager
-def watching(exercise, impl, forbidden=()):
-    """Scan the files of a solution; inside the `with` block, refuse imports and the functions that solve the exercise.
-
-    Yields a sentence if the scan has found something, or None. impl: what `load` takes. forbidden: imports that are refused besides the
-    usual ones. Inside, an import or call that is refused raises Refused."""
-    sentence = next((found for text in texts_of(impl, exercise) if (found := scan(text, exercise, forbidden))), None)
-    replaced, finder = [], Finder((*FORBIDDEN, *forbidden))
-    try:
-        for owner, name in functions_to_replace(exercise):
-            replaced.append((owner, name, vars(owner)[name]))
-            setattr(owner, name, refusing(f"{owner.__name__}.{name}"))
-        sys.meta_path.insert(0, finder)
-        yield sentence
-    finally:
-        if finder in sys.meta_path:
-            sys.meta_path.remove(finder)
-        for owner, name, function in reversed(replaced):
-            setattr(owner, name, function)
+def refusal(path, exercise, forbidden=()):
+    """Why a solution is refused for its text, in one sentence, or "". path: of its file; the files beside it, which it may import, count,
+    too. forbidden: imports that are refused besides the usual ones."""
+    return next((found for text in texts_of(path) if (found := scan(text, exercise, forbidden))), "")
 
 
 # ---- the text
 
 
-def texts_of(impl, exercise):
-    """The text of the file with the solution first, then those of the files beside it, which it may import; none for a module."""
-    path = Path(str(impl))
-    if path.is_dir():
-        first = path / f"{exercise.group}.py"
-        files = [file for file in (first, *sorted(path.glob("*.py"))) if file.exists()]
-    else:
-        files = [path] if path.suffix == ".py" and path.exists() else []
-    for file in files:
-        yield file.read_text(encoding="utf-8", errors="replace")
+def texts_of(path):
+    """The text of the file with the solution first (of a notebook: of its cells), then those of the files beside it."""
+    for file in (path, *sorted(file for file in path.parent.glob("*.py") if file != path)):
+        try:
+            yield from texts_in(file)
+        except CannotLoad:  # it is refused elsewhere, if anybody imports it
+            continue
 
 
 def scan(text, exercise, forbidden=()):
     """Why this text is refused, in one sentence, or "". A text that is not Python is refused elsewhere."""
     try:
         nodes = list(ast.walk(ast.parse(text)))
-    except (SyntaxError, ValueError):
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
         return ""
     banned, imported = (*FORBIDDEN, *forbidden), {}  # imported: a name in the text -> what it was imported as
     for node in nodes:
@@ -138,48 +110,3 @@ def dotted_name(node, imported):
     if not parts or not isinstance(node, ast.Name) or node.id not in imported:
         return ""
     return ".".join([imported[node.id], *reversed(parts)])
-
-
-# ---- while it runs
-
-
-class Finder:
-    """Refuses imports at the moment they happen, whoever asks. It stands first in sys.meta_path."""
-
-    def __init__(self, forbidden):
-        self.forbidden = forbidden
-
-    def find_spec(self, name, path=None, target=None):
-        if inside(name, self.forbidden):
-            raise Refused(f"{name} may not be used here: write it with NumPy")
-        return None
-
-
-def refusing(name):
-    """A function that raises Refused."""
-
-    def refuse(*args, **kwargs):
-        raise Refused(f"{name} is the solution: write your own")
-
-    return refuse
-
-
-def functions_to_replace(exercise):
-    """(class or module, name of a function of it), for all that solves the exercise. Planted copies have functions of their own and go on
-    working."""
-    plant(exercise.source)  # before its module changes
-    for mistake in exercise.mistakes + exercise.others:
-        plant(exercise.source, mistake)
-    pairs = []
-    for name in dict.fromkeys([f"{exercise.source.__module__}.{exercise.source.__name__}", *exercise.library]):
-        module, _, attribute = name.rpartition(".")
-        try:
-            owner = importlib.import_module(module)
-        except ImportError:  # alexnet.py, where only the package is installed
-            continue
-        thing = getattr(owner, attribute, None)
-        if inspect.isclass(thing):
-            pairs += [(thing, key) for key, value in vars(thing).items() if inspect.isfunction(value) and not key.startswith("__")]
-        elif thing is not None:
-            pairs.append((owner, attribute))
-    return pairs

@@ -3,9 +3,9 @@
 import importlib
 import importlib.util
 import os
-import sys
 from pathlib import Path
 
+from minigrad.coursework.judge.caged.modules import CannotLoad, import_file
 from minigrad.coursework.judge.errors import error_sentence
 from minigrad.coursework.source import plant
 from minigrad.coursework.worksheets import parts_of, worksheet
@@ -15,15 +15,11 @@ class NoSuchImpl(ValueError):
     """--impl names no file, folder or module: a sentence."""
 
 
-class CannotLoad(Exception):
-    """A file or module that cannot be imported: a sentence."""
-
-
 def load(impl, exercise):
     """The class or function that solves an exercise, or None if there is none.
 
-    impl: "reference" (the model solution), "blank", a .py file, a folder with a file for each group, or the name of a module or package.
-    Raises NoSuchImpl, CannotLoad."""
+    impl: "reference" (the model solution), "blank", a .py file, a notebook, a folder with a file for each group, or the name of a
+    module or package. Raises NoSuchImpl, CannotLoad."""
     if impl == "reference":
         return plant(exercise.source)
     if impl == "blank":
@@ -31,9 +27,9 @@ def load(impl, exercise):
         exec(compile(worksheet("", parts_of([exercise])), "<blank>", "exec"), space)
         return space[exercise.source.__name__]
     path = Path(impl)
-    if path.suffix == ".py" or path.is_dir() or os.sep in str(impl):
+    if path.suffix in (".py", ".ipynb") or path.is_dir() or os.sep in str(impl):
         if not path.exists():
-            raise NoSuchImpl(f"there is no {'file' if path.suffix == '.py' else 'folder'} {impl}")
+            raise NoSuchImpl(f"there is no {'file' if path.suffix else 'folder'} {impl}")
         file = file_of(path, exercise)
         return getattr(import_file(file), exercise.source.__name__, None) if file.exists() else None
     return from_module(str(impl), exercise)
@@ -58,28 +54,3 @@ def from_module(impl, exercise):
     if importlib.util.find_spec(impl.split(".")[0]) is None:
         raise NoSuchImpl(f"there is no file, folder or module {impl}")
     return None
-
-
-def import_file(path):
-    """A file as a module, read anew at every call. It may import the files beside it. Raises CannotLoad."""
-    path = Path(path).resolve()
-    folder, before = str(path.parent), sys.dont_write_bytecode
-    sys.dont_write_bytecode = True  # nothing is written beside a student's file
-    if folder not in sys.path:
-        sys.path.append(folder)
-    try:
-        text = path.read_text(encoding="utf-8")
-        spec = importlib.util.spec_from_loader(f"_solution_{path.stem}", loader=None, origin=str(path))
-        module = importlib.util.module_from_spec(spec)
-        module.__file__ = str(path)
-        sys.modules[module.__name__] = module
-        exec(compile(text, str(path), "exec"), vars(module))
-    except UnicodeDecodeError:
-        raise CannotLoad(f"{path.name} is not a text file in UTF-8") from None
-    except SyntaxError as error:
-        raise CannotLoad(f"{path.name}, line {error.lineno}: {error.msg}") from None
-    except (Exception, SystemExit) as error:
-        raise CannotLoad(f"{path.name} cannot be imported: {error_sentence(error)}") from None
-    finally:
-        sys.dont_write_bytecode = before
-    return module

@@ -7,6 +7,7 @@ import copy
 import numpy as np
 
 from minigrad import Towers
+from minigrad.coursework.judge.caged.functions import FUNCTIONS
 from minigrad.coursework.judge.comparison import Value, copied
 from minigrad.coursework.judge.inputs import arguments_of, build, x_of
 from minigrad.layers import Parameter
@@ -57,27 +58,6 @@ def answers(choose, model, case, seed):
     """The right letter; the sentence does not tell which it is."""
     letter = choose()
     yield Value("the answer", letter, model(), if_wrong=f"{letter!r} is not the answer.")
-
-
-class ReusesBuffer:
-    """t -> sin(t) * (1, 2, 3, ...), always returned in the same buffer."""
-
-    def __init__(self):
-        self.buffer = np.empty(100)
-
-    def __call__(self, t):
-        self.y = self.buffer[: t.size]
-        self.y[...] = np.sin(t.ravel()) * np.arange(1, t.size + 1)
-        return self.y
-
-
-def mixing(t):
-    """t -> three numbers, each of which depends on several of t."""
-    s = t.ravel()
-    return np.array([(s**3).sum(), s.prod() + s.sum(), np.exp(0.3 * s[0]) * s[-1]])
-
-
-FUNCTIONS = {"cubes": lambda t: t**3, "mixing": mixing, "reuses": ReusesBuffer()}
 
 
 def differences(numerical_gradient, model, case, seed):

@@ -1,13 +1,23 @@
 """A request to judge a solution, plain data, and the verdict on it. This is what the process of its own does; see process.py."""
 
-import contextlib
 import sys
+import tempfile
+from dataclasses import replace
+from pathlib import Path
 
 from minigrad.coursework.exercises import ALL, find
 from minigrad.coursework.hidden import hidden_cases
-from minigrad.coursework.judge import guard
-from minigrad.coursework.judge.runner import attempt, untried
+from minigrad.coursework.judge.cage import Cage, Ended
+from minigrad.coursework.judge.caged.wire import Writer
+from minigrad.coursework.judge.capture import captured
+from minigrad.coursework.judge.guard import FORBIDDEN, refusal
+from minigrad.coursework.judge.library import write_library
+from minigrad.coursework.judge.remote import Session, remote_solution
+from minigrad.coursework.judge.runner import attempt, run, untried
 from minigrad.coursework.judge.verdict import verdict_of
+from minigrad.coursework.worksheets import parts_of, worksheet
+
+TIME_LIMIT = 20  # seconds of a solution's own time
 
 
 def judge(request):
@@ -20,9 +30,10 @@ def judge(request):
     again        the command that repeats a case ("")
     import_path  folders where modules are found besides sys.path ([])
     secret       the seed of the hidden cases, which are tried too; missing or None: no hidden cases
-    guarded      whether `guard` refuses what a graded solution may not use (False)
-    forbidden    imports that it refuses besides the usual ones (())
-    memory_limit bytes of address space, or None for no limit. It holds for the rest of the process
+    sandbox      "bwrap" or "off": the solution is graded. It runs in a process of its own that holds nothing but it, and a scan of its text
+                 refuses what it may not use. Missing or None: it runs in this process
+    forbidden    imports that are refused besides the usual ones (())
+    time_limit   seconds that a graded solution has (TIME_LIMIT)
 
     Raises ValueError for an unknown exercise, NoSuchImpl."""
     sys.path += request.get("import_path", [])
@@ -30,20 +41,50 @@ def judge(request):
     cases = [case for case in exercise.cases if request.get("cases") is None or case.name in request["cases"]]
     if request.get("secret") is not None:
         cases += hidden_cases(exercise, request["secret"])
-    if request.get("memory_limit"):
-        limit_memory(request["memory_limit"])
-    impl, seed = request["impl"], request["seed"]
-    guarded = guard.watching(exercise, impl, request.get("forbidden", ())) if request.get("guarded") else contextlib.nullcontext()
-    with guarded as refused:
-        result = untried(exercise, cases, seed, refused) if refused else attempt(impl, exercise, cases, seed)
+    if request.get("sandbox"):
+        try:
+            result = from_outside(request, exercise, cases)
+        except Ended as ended:
+            result = untried(exercise, cases, request["seed"], str(ended))
+    else:
+        result = attempt(request["impl"], exercise, cases, request["seed"])
     return verdict_of(exercise, result, cases, request.get("again", ""))
 
 
-def limit_memory(size):
-    """Limit the address space of this process to so many bytes, where the system can."""
-    try:
-        import resource  # missing on Windows, which has no such limit
-    except ImportError:
-        return
-    with contextlib.suppress(OSError, ValueError):  # macOS refuses limits below what it maps into every process
-        resource.setrlimit(resource.RLIMIT_AS, (size, size))
+def from_outside(request, exercise, cases):
+    """The result of a solution that runs in a cage. Raises Ended."""
+    path, seed, forbidden = Path(request["impl"]).resolve(), request["seed"], request.get("forbidden", ())
+    if not path.exists():
+        return run(exercise, None, cases, seed)
+    if sentence := refusal(path, exercise, forbidden):
+        return untried(exercise, cases, seed, sentence)
+    seconds = request.get("time_limit") or TIME_LIMIT
+    with tempfile.TemporaryDirectory() as library:
+        write_library(library, exercise)
+        cage = Cage(library, path.parent, request["sandbox"], seconds * (3 if path.suffix == ".ipynb" else 1))
+        try:
+            return conversation(cage, path, exercise, cases, seed, forbidden)
+        finally:
+            cage.close()
+
+
+def conversation(cage, path, exercise, cases, seed, forbidden):
+    """Have the solution loaded, then try it -> Result. Raises Ended."""
+    session, notes = Session(cage), []
+    load = {
+        "do": "load",
+        "file": f"{cage.work}/{path.name}",
+        "name": exercise.source.__name__,
+        "write": list(exercise.write),
+        "model": worksheet("", parts_of([exercise])),
+    }
+    with captured(notes) as output:
+        session.ask(cage.fence_request((*FORBIDDEN, *forbidden)), Writer())
+        about, _ = session.ask(load, Writer())
+        if about.get("problem") and not about.get("absent"):
+            return untried(exercise, cases, seed, str(about["problem"])[:2000], output.getvalue())
+    solution = None if about.get("absent") else remote_solution(session, exercise, about)
+    if solution is None and about.get("problem"):
+        return untried(exercise, cases, seed, str(about["problem"])[:2000], output.getvalue())
+    result = run(exercise, solution, cases, seed)
+    return replace(result, output=output.getvalue() + result.output)

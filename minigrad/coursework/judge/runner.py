@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from minigrad.coursework.blanks import is_blank
+from minigrad.coursework.judge.caged.blank import is_blank
 from minigrad.coursework.judge.capture import captured
+from minigrad.coursework.judge.comparison import Value
 from minigrad.coursework.judge.errors import error_sentence
 from minigrad.coursework.judge.inputs import build, in_mode, labels_of, x_of
 from minigrad.coursework.judge.loading import CannotLoad, load
@@ -186,7 +187,7 @@ def hint_for(exercise, values, error, case, seed, only):
     for mistake in exercise.mistakes + exercise.others:
         if mistake.hint:
             others, other_error = collect(plant(exercise.source, mistake), exercise, case, seed, only)
-            if (type(error), str(error)) != (type(other_error), str(other_error)) or len(values) != len(others):
+            if (type(error).__name__, str(error)) != (type(other_error).__name__, str(other_error)) or len(values) != len(others):
                 continue
             if all(value.equals(other) for value, other in zip(values, others, strict=True)):
                 return mistake.hint
@@ -210,6 +211,7 @@ def by_gradients(exercise, solution, case, seed):
         *labels_of(case),
         seed=seed,
         suspects=suspects,
+        reference=factory(plant(exercise.source)),
         budget=case.budget,
         title=report_title(exercise, case),
     )
@@ -218,7 +220,22 @@ def by_gradients(exercise, solution, case, seed):
             forward_and_backward(factory(solution)(), case, seed)
         except Exception as error:  # the solution's own line, where the checker shows that of a helper which it calls
             report = replace(report, findings=(Finding("contract", "raises", "", error_sentence(error)),), cause="")
+    if report.ok and exercise.random and case.mode == "train":
+        return by_mask(exercise, factory(solution)(), case, seed) or report
     return report
+
+
+def by_mask(exercise, layer, case, seed):
+    """A layer that drops numbers multiplies x by a mask, and dy by the same: a report if that is not so, else None.
+
+    Its forward is random, so nothing else says that the forward whose slopes were taken is the one that is wanted."""
+    x = x_of(case, seed)
+    y = np.asarray(layer.forward(x.copy()))
+    dy = np.random.default_rng(seed).standard_normal(y.shape)
+    value = Value("dx", layer.backward(dy.copy()), dy * (y / x), 1e-9)
+    if not (sentence := value.sentence()):
+        return None
+    return Report("failed", report_title(exercise, case), seed, 0.0, findings=(Finding("values", "wrong", "dx", sentence),), cause=sentence)
 
 
 def forward_and_backward(layer, case, seed):

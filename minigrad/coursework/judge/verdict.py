@@ -4,6 +4,7 @@ A verdict is a dict of JSON types: exercise, status, earned, possible, cause, ou
 each case: name, kind, weight, status ("passes", "wrong", "not started"), cause, hint, message, and ascii, the message in ASCII signs."""
 
 import inspect
+from dataclasses import replace
 
 import numpy as np
 
@@ -43,8 +44,8 @@ def status_of(report):
 
 
 def message(exercise, case, report, again=None, ascii_only=False):
-    """The report on a case as text, with what the case tries. again: the command that repeats it, if there is one."""
-    head, *lines = report.text(again=again, plain=ascii_only).splitlines()
+    """The report on a case as text, with what the case tries, without times. again: the command that repeats it, if there is one."""
+    head, *lines = replace(report, seconds=0.0).text(again=again, plain=ascii_only).splitlines()
     if not again:
         lines = [line for line in lines if not line.startswith("  again:")]
     if report.status in ("failed", "error") and case.kind != "property":

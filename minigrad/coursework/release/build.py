@@ -4,10 +4,12 @@ import csv
 import io
 import json
 import os
+import re
 import shutil
 import tempfile
 from pathlib import Path
 
+from minigrad.coursework.grade.roster import read_roster
 from minigrad.coursework.hidden import hidden_cases
 from minigrad.coursework.homework import HomeworkError, read_homework
 from minigrad.coursework.judge.runner import run
@@ -25,25 +27,29 @@ SYSTEMS = {
 }
 
 
-def release(ini, out, systems=()):
+def release(ini, out, systems=(), roster=None):
     """Write student/, instructor/ and a folder for each of the systems into a new folder -> lines that say what there is.
 
-    ini: the homework's file. systems: names in SYSTEMS. Raises HomeworkError for a bad homework, for a folder that is not empty, and when
-    the proof fails; then nothing is left behind."""
+    ini: the homework's file. systems: names in SYSTEMS. roster: a .csv file; where the homework has exercises of which each student gets
+    one, student/ has a folder for each student, named by id.
+
+    Raises HomeworkError for a bad homework or roster, for a folder that is not empty, and when the proof fails; then
+    nothing is left behind."""
     homework, out, systems = read_homework(ini), Path(out), list(dict.fromkeys(systems))
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise HomeworkError(f"{out} exists already, and nothing is overwritten: name a new folder with --out")
+    people = drawn_for(homework, systems, roster)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         building = Path(tempfile.mkdtemp(prefix=".release-", dir=out.parent))
     except OSError as error:
         raise HomeworkError(f"{out} cannot be written to: {error.strerror}; name another folder with --out") from None
     try:
-        write_student(homework, building / "student")
+        students = write_students(homework, people, building / "student")
         write_instructor(homework, building / "instructor")
         for system in systems:
             SYSTEMS[system](homework, building / system)
-        problems = prove(building / "student", homework)
+        problems = [problem for folder, own in students for problem in prove(folder, own)]
         if problems:
             raise HomeworkError("the release is refused: " + "; ".join(problems))
         if out.exists():
@@ -53,8 +59,9 @@ def release(ini, out, systems=()):
     finally:
         shutil.rmtree(building, ignore_errors=True)
     total = sum(homework.points.values())
+    names = sorted(path.name for path in (out / "student").iterdir())
     return [
-        f"{out / 'student'}: for students: {', '.join(sorted(path.name for path in (out / 'student').iterdir()))}",
+        f"{out / 'student'}: for students: {f'{len(names)} folders, named by id' if people else ', '.join(names)}",
         f"{out / 'instructor'}: for you: solutions, hidden cases; the model gets {total:g} of {total:g} points",
         *(f"{out / system}: for {system}" for system in systems),
         "The release is proved: students get no solution, no marker, no hidden case; all they get is not started.",
@@ -62,6 +69,33 @@ def release(ini, out, systems=()):
 
 
 # ---- what students get
+
+
+def drawn_for(homework, systems, roster):
+    """The ids of the students for whom exercises are drawn; none where everybody gets the same. Raises HomeworkError."""
+    if not homework.choices:
+        return []
+    if systems:
+        raise HomeworkError(f"{systems[0]} gives everybody the same: leave --for out where exercises are drawn for each student")
+    if not roster:
+        raise HomeworkError("this homework draws exercises for each student: name the class's .csv file with --roster")
+    ids = [person.id for person in read_roster(roster)]
+    if odd := next((id for id in ids if not re.fullmatch(r"[\w@+-][\w.@+-]*", id)), None):
+        raise HomeworkError(f"{roster}: the id {odd!r} cannot be the name of a folder")
+    return ids
+
+
+def write_students(homework, ids, folder):
+    """Write student/, or a folder for each id in it -> (folder, the homework that it holds) of those to be proved: one of each kind."""
+    if not ids:
+        write_student(homework, folder)
+        return [(folder, homework)]
+    kinds = {}
+    for id in ids:
+        own = homework.of(id)
+        write_student(own, folder / id)
+        kinds.setdefault(tuple(own.points), (folder / id, own))
+    return list(kinds.values())
 
 
 def write_student(homework, folder):
@@ -73,9 +107,13 @@ def write_student(homework, folder):
 
 def readme(homework):
     """The README for students."""
-    rows = [f"| `{e.id}` | {e.title} | {homework.points[e.id]:g} | {e.minutes} |" for e in homework.exercises]
+    rows = [
+        f"| `{e.id}` | {e.title} | {homework.points[e.id]:g}{' (bonus)' * (e.id in homework.bonus)} | {e.minutes} |"
+        for e in homework.exercises
+    ]
     groups = " ".join(homework.groups)
     due = f"Due: {homework.due}\n\n" if homework.due else ""
+    due += f"Each day that begins after it takes {100 * homework.late:g} % of the points off.\n\n" if homework.late else ""
     return (
         f"# {homework.title}\n\n{due}Write what is blank, in the notebook `homework.ipynb` or in the files, and hand in either.\n\n"
         "| exercise | | points | minutes |\n|---|---|---|---|\n" + "\n".join(rows) + "\n\n"

@@ -2,6 +2,8 @@
 
 import json
 
+from minigrad.coursework.explain import looked_at
+from minigrad.coursework.release.address import how_to_install, source_address
 from minigrad.coursework.worksheets import definitions, import_lines, parts_of
 
 # ---- cells, as nbformat 4.5 has them
@@ -45,7 +47,7 @@ def class_text(source, exercises, form):
 
 def introduction(exercises):
     """The text above a class, in Markdown."""
-    lines = [f"**{e.id}** {e.title} ({e.minutes} minutes)" for e in exercises]
+    lines = [f"**{e.id}** {e.title} ({e.minutes} minutes). {looked_at(e)}" for e in exercises]
     return "\n\n".join([*lines, f"`python -m minigrad.coursework explain {exercises[0].group}` derives what is wanted."])
 
 
@@ -57,7 +59,8 @@ def check_text(exercise):
 def notebook_text(homework, form):
     """The text of the notebook of a homework. form: "blank" or "solution"."""
     due = f"\n\nDue: {homework.due}" if homework.due else ""
-    cells = [cell("markdown", "title", f"# {homework.title}{due}\n\nRun a cell with Shift and Enter. Below each class a cell checks it.")]
+    text = f"Run a cell with Shift and Enter. Below each class a cell checks it. {how_to_install(source_address())}"
+    cells = [cell("markdown", "title", f"# {homework.title}{due}\n\n{text}")]
     for source, exercises in by_source(homework.exercises).items():
         id = cell_id(exercises)
         cells.append(cell("markdown", f"{id}-text", introduction(exercises)))

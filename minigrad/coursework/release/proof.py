@@ -8,7 +8,8 @@ import tarfile
 import zipfile
 from pathlib import Path
 
-from minigrad.coursework.blanks import functions_in, only_blank
+from minigrad.coursework.blanks import functions_in
+from minigrad.coursework.judge.caged.blank import only_blank
 from minigrad.coursework.judge.runner import attempt
 from minigrad.coursework.release.files import hidden_cases_of, plain_data
 from minigrad.coursework.worksheets import definitions, parts_of

@@ -1,12 +1,13 @@
 """The values: the gradients that backward gives are the slopes of L = sum(dy * forward(x)). Small tensors are checked element by element,
 large ones along random directions and at single elements."""
 
+import copy
 import itertools
 
 import numpy as np
 
 from minigrad.gradcheck.budget import HALVING
-from minigrad.gradcheck.comparison import first_index, largest
+from minigrad.gradcheck.comparison import distance, first_index, largest
 from minigrad.gradcheck.context import WrongGradient
 from minigrad.gradcheck.differences import STEP, element_step, numerical_gradient, values_along
 from minigrad.gradcheck.interruptions import Stopped
@@ -24,19 +25,41 @@ def values(context, draw):
     if draw.number == 0:
         context.plan = context.budget.plan({name: t.size for name, t in tensors.items()})
 
+    twin = Twin(context, layer) if context.settings.reference and not subject.random else None
+
     def f(_):
         """forward of the tensors as they are now."""
-        y = copied(subject.forward(subject.copy(layer) if subject.random else layer, draw.x.copy(), draw))
+        y = twin.forward(draw) if twin else copied(subject.forward(subject.copy(layer) if subject.random else layer, draw.x.copy(), draw))
         if y.shape != np.shape(draw.dy):
             raise Stopped("contract", "shape", "y", f"y has shape {np.shape(draw.dy)} once and {y.shape} another time.")
         return y
 
     L = WeightedSum(f, draw.dy)
+    if twin and not distance(draw.results.y, L.f0) <= 1e-9:
+        yield Finding("values", "wrong", "y", "y: with these weights forward gives other numbers than it should.")
+        return
     for name in draw.comparable:
         tensor = Tensor(name, tensors[name], draw.results.gradients[name], L)
         if tensor.a.size:
             rule = by_elements if context.plan[name] is None else by_directions
             yield from rule(context, draw, tensor)
+
+
+class Twin:
+    """The reference layer, with the parameters of the layer under examination as they are at the moment."""
+
+    def __init__(self, context, layer):
+        self.subject, self.layer = context.subject, context.settings.reference()
+        mine, theirs = (list(each.parameters()) if hasattr(each, "parameters") else [] for each in (self.layer, layer))
+        self.pairs = list(zip(mine, theirs, strict=False))
+        if not all(p.value.shape == q.value.shape for p, q in self.pairs):
+            raise Stopped("contract", "parameters", "", "The parameters have other shapes, or stand in another order, than they should.")
+
+    def forward(self, draw):
+        self.subject.evaluations += 1
+        for p, q in self.pairs:
+            p.value[...] = q.value
+        return copied(self.layer.forward(draw.x.copy(), *copy.deepcopy(draw.args)))
 
 
 def finding(rule, tensor, words):

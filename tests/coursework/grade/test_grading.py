@@ -10,7 +10,7 @@ import pytest
 
 from minigrad.coursework import __main__
 from minigrad.coursework.exercises import find
-from minigrad.coursework.grade import grading
+from minigrad.coursework.grade import judging
 from minigrad.coursework.homework import read_homework
 from minigrad.coursework.judge.process import judge_in_process
 from minigrad.coursework.release.notebooks import notebook_text
@@ -83,7 +83,7 @@ def a_class(tmp_path_factory):
     for name, (content, _, _) in HANDED_IN.items():
         hand_in(folder / "class", name, content)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(grading, "judge_in_process", partial(judge_in_process, time_limit=5))
+        patch.setattr(judging, "judge_in_process", partial(judge_in_process, time_limit=5))
         rows = graded(folder, "--json", str(folder / "results.json"))
     results = json.loads((folder / "results.json").read_text())
     assert sorted(path.name for path in (folder / "class" / "right").iterdir()) == ["relu.py"]
@@ -108,11 +108,12 @@ def test_a_second_run_gives_the_same_bytes(tmp_path):
     """However many work at a time."""
     for name in ("right", "prints_ten_megabytes", "no_python", "missing"):
         hand_in(tmp_path / "class", name, HANDED_IN[name][0])
-    graded(tmp_path)
+    graded(tmp_path, "--json", str(tmp_path / "first.json"))
     first = (tmp_path / "grades.csv").read_bytes()
-    graded(tmp_path, "--workers", "1")
+    graded(tmp_path, "--workers", "1", "--json", str(tmp_path / "second.json"))
     assert (tmp_path / "grades.csv").read_bytes() == first
-    assert first.startswith(b"\xef\xbb\xbfsubmission,exercise,earned,possible,status,cause\r\n")
+    assert (tmp_path / "first.json").read_bytes() == (tmp_path / "second.json").read_bytes()
+    assert first.startswith(b"\xef\xbb\xbfsubmission,exercise,earned,possible,status,cause,file,late,id\r\n")
 
 
 def test_archives_and_notebooks_are_read_in_place(tmp_path):

@@ -1,11 +1,9 @@
-"""The guard: what the text of a graded solution may not use, and what stays replaced only while it runs."""
+"""The guard: what the text of a graded solution may not use."""
 
-import numpy as np
 import pytest
 
-import minigrad
 from minigrad.coursework.exercises import find
-from minigrad.coursework.judge.guard import Refused, scan, watching
+from minigrad.coursework.judge.guard import scan
 
 (RELU,) = find(["relu.backward"])
 
@@ -33,14 +31,3 @@ def test_what_is_refused(text, sentence):
 def test_what_is_not(text):
     """Imports of what is not the solution, a method called eval; and a text that is not Python, which others judge."""
     assert scan(text, RELU) == ""
-
-
-def test_the_library_is_replaced_only_inside(tmp_path):
-    """Also where the solution raises."""
-    (tmp_path / "relu.py").write_text("import minigrad\nminigrad.Tanh\n")
-    x = np.array([[-1.0, 1.0]])
-    with pytest.raises(Refused, match="is the solution: write your own"):
-        with watching(RELU, tmp_path) as sentence:
-            assert sentence is None
-            minigrad.ReLU().forward(x)
-    np.testing.assert_array_equal(minigrad.ReLU().forward(x), [[0.0, 1.0]])

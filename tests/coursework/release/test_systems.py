@@ -154,7 +154,7 @@ def test_results_in_their_form(form, released, tmp_path, monkeypatch, capsys):
         tmp_path = tmp_path / "autograde"
     assert (tmp_path / "minigrad" / "coursework" / "judge" / "child.py").exists()
     monkeypatch.setattr(
-        "minigrad.coursework.grade.grading.judge_in_process", lambda request, exercise, cases: judge(request | {"memory_limit": None})
+        "minigrad.coursework.grade.judging.judge_in_process", lambda request, exercise, cases: judge(request | {"sandbox": None})
     )
     words = ["grade", str(out / "instructor" / "solutions"), "--homework", str(tmp_path / "homework.ini"), "--for", form, "--workers", "1"]
     assert __main__.main([*words, "--json", str(tmp_path / "results.json")]) == 0

@@ -1,0 +1,215 @@
+"""Classes of submissions as they come: every entry gives a row or a sentence, what was solved counts, and nobody's touches another's."""
+
+import csv
+import io
+import json
+import os
+import sys
+import tarfile
+import zipfile
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from minigrad.coursework import __main__
+from minigrad.coursework.exercises import find
+from minigrad.coursework.grade import judging
+from minigrad.coursework.grade.unpacking import unpack
+from minigrad.coursework.judge.ending import parents
+from minigrad.coursework.judge.process import judge_in_process
+from minigrad.coursework.worksheets import parts_of, worksheet
+
+INI = "[homework]\ntitle = Slopes\nseed = 20121203\nfeedback = hint\n[exercises]\nrelu.backward = 4\n"
+GOOD = worksheet("", parts_of(find(["relu"])), "solution")
+BLANK = worksheet("", parts_of(find(["relu"])))
+LINE = "return dy * self.positive"
+HELPED = GOOD.replace("import numpy as np\n", "import numpy as np\nfrom helpers import mask\n").replace(
+    LINE, "return dy * mask(self.positive)"
+)
+DAEMON = "import os, time\n        if os.fork() == 0:\n            os.setsid(); time.sleep(90); os._exit(0)"
+ONE_DAEMON = GOOD.replace(
+    "\n\n\n", "\n\nimport os, time\nif os.fork() == 0:\n    os.setsid()\n    time.sleep(90)\n    os._exit(0)\n\n\n", 1
+)
+
+
+def before(line):
+    """GOOD with a line before the one that solves it."""
+    return GOOD.replace(LINE, f"{line}\n        {LINE}")
+
+
+def notebook(*cells):
+    return json.dumps({"cells": [{"cell_type": "code", "source": text} for text in cells], "metadata": {}, "nbformat": 4})
+
+
+def zipped(**files):
+    """The bytes of a zip. files: name, with __ for a slash -> text or bytes."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(name.replace("__", "/").replace("_py", ".py").replace("_zip", ".zip"), content)
+    return out.getvalue()
+
+
+def tarred(name, text, kind="w:gz"):
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode=kind) as archive:
+        member = tarfile.TarInfo(name)
+        member.size = len(text.encode())
+        archive.addfile(member, io.BytesIO(text.encode()))
+    return out.getvalue()
+
+
+def damaged():
+    content = bytearray(zipped(relu_py=GOOD))
+    content[37:45] = b"\xff" * 8  # the deflate stream
+    return bytes(content)
+
+
+def too_large():
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for i in range(40):
+            archive.writestr(f"a{i}.py", b"#" * 1_900_000)
+    return out.getvalue()
+
+
+# Path in the class's folder -> (content, the submission's name, points of 4, words of the sentence, file that counts)
+ENTRIES = {
+    "bom/relu.py": (b"\xef\xbb\xbf" + GOOD.encode(), "bom", 4, "", "relu.py"),
+    "crlf/relu.py": (GOOD.replace("\n", "\r\n").encode(), "crlf", 4, "", "relu.py"),
+    "cr/relu.py": (GOOD.replace("\n", "\r").encode(), "cr", 4, "", "relu.py"),
+    "tabs/relu.py": (GOOD.replace("    ", "\t"), "tabs", 4, "", "relu.py"),
+    "utf16/relu.py": (GOOD.encode("utf-16"), "utf16", 0, "relu.py is not a text file in UTF-8", "relu.py"),
+    "cp1252/relu.py": (("# Übung\n" + GOOD).encode("cp1252"), "cp1252", 0, "relu.py is not a text file in UTF-8", "relu.py"),
+    "nbsp/relu.py": (GOOD.replace("        return dy", "        return\u00a0dy"), "nbsp", 0, "relu.py, line ", "relu.py"),
+    "nul/relu.py": (GOOD + "\0", "nul", 0, "null bytes", "relu.py"),
+    "backslash.zip": (zipped(hw1__relu_py=GOOD).replace(b"hw1/relu.py", b"hw1\\relu.py"), "backslash", 4, "", "backslash.zip/hw1/relu.py"),
+    "mac.zip": (zipped(hw__relu_py=GOOD, __MACOSX__hw__relu_py=b"\0\5"), "mac", 4, "", "mac.zip/hw/relu.py"),
+    "moodle_student/abgabe.zip": (zipped(relu_py=GOOD), "moodle_student", 4, "", "abgabe.zip/relu.py"),
+    "nested.zip": (zipped(in_zip=zipped(relu_py=GOOD)), "nested", 4, "", "nested.zip/in.zip/relu.py"),
+    "alice.tar.gz": (tarred("relu.py", GOOD), "alice", 4, "", "alice.tar.gz/relu.py"),
+    "xavier.tar.xz": (tarred("relu.py", GOOD, "w:xz"), "xavier", 4, "", "xavier.tar.xz/relu.py"),
+    "BOB.ZIP": (zipped(relu_py=GOOD), "BOB", 4, "", "BOB.ZIP/relu.py"),
+    "carol.PY": (GOOD, "carol", 4, "", "carol.PY"),
+    "dave.ipynb.txt": (notebook(GOOD), "dave", 4, "", "dave.ipynb.txt"),
+    "erin/relu.py.txt": (GOOD, "erin", 4, "", "relu.py.txt"),
+    "frank.7z": (b"7z\xbc\xaf'\x1c", "frank", 0, "frank.7z is an archive of a kind that is not opened here: hand in a .zip", ""),
+    "grace.pdf": (b"%PDF", "grace", 0, "grace.pdf is no Python file, notebook or archive", ""),
+    "heidi_relu.py": (GOOD, "heidi", 4, "", "heidi_relu.py"),
+    "ivan/notes.py": ("x = 1\n", "ivan", 0, "there is no relu.py and no notebook, but notes.py", ""),
+    "damaged.zip": (damaged(), "damaged", 0, "damaged.zip/relu.py is damaged, or cannot be opened", ""),
+    "no_zip.zip": (b"PK and no more", "no_zip", 0, "no_zip.zip is no archive that can be opened", ""),
+    "no_tar.tar.gz": (b"\x1f\x8b\x08\0\0\0", "no_tar", 0, "no_tar.tar.gz is no archive that can be opened", ""),
+    "large.zip": (too_large(), "large", 0, "it holds more than 300 Python files and notebooks, or more than 20 MB of them", ""),
+    "prints/relu.py": (before("print('\\ud83d')"), "prints", 4, "", "relu.py"),
+    "raises/relu.py": (before("raise ValueError('bad \\ud83d')"), "raises", 0, "ValueError: bad \\ud83d", "relu.py"),
+    "solved_notebook/relu.py": (BLANK, "solved_notebook", 4, "", "homework.ipynb"),
+    "solved_notebook/homework.ipynb": (notebook(GOOD), "solved_notebook", 4, "", "homework.ipynb"),
+    "untitled/Untitled.ipynb": (notebook("print('scratch')"), "untitled", 4, "", "homework.ipynb"),
+    "untitled/homework.ipynb": (notebook(GOOD), "untitled", 4, "", "homework.ipynb"),
+    "copy1/homework-Copy1.ipynb": (notebook(BLANK), "copy1", 4, "", "homework.ipynb"),
+    "copy1/homework.ipynb": (notebook(GOOD), "copy1", 4, "", "homework.ipynb"),
+    "backup/backup.ipynb": (notebook(GOOD.replace("* self.positive", "* 2")), "backup", 4, "", "homework.ipynb"),
+    "backup/homework.ipynb": (notebook(GOOD), "backup", 4, "", "homework.ipynb"),
+    "solved_copy/homework-Copy1.ipynb": (notebook(GOOD), "solved_copy", 4, "", "homework-Copy1.ipynb"),
+    "solved_copy/homework.ipynb": (notebook(BLANK), "solved_copy", 4, "", "homework-Copy1.ipynb"),
+    "hidden/.ipynb_checkpoints/homework-checkpoint.ipynb": (notebook("x"), "hidden", 4, "", "homework.ipynb"),
+    "hidden/homework.ipynb": (notebook(GOOD), "hidden", 4, "", "homework.ipynb"),
+    "broken_beside/relu.py": ("class ReLU(:\n", "broken_beside", 4, "", "homework.ipynb"),
+    "broken_beside/homework.ipynb": (notebook(GOOD), "broken_beside", 4, "", "homework.ipynb"),
+    "renamed/relu (1).py": (GOOD, "renamed", 4, "", "relu (1).py"),
+    "canvas_name/relu-1.py": (GOOD, "canvas_name", 4, "", "relu-1.py"),
+    "helper/relu.py": (HELPED, "helper", 4, "", "relu.py"),
+    "helper/helpers.py": ("def mask(p):\n    return p\n", "helper", 4, "", "relu.py"),
+    "anna.py": (GOOD, "anna", 4, "", "anna.py"),
+    "anna.zip": (zipped(relu_py=BLANK), "anna", 4, "", "anna.py"),
+    "long/relu.py": (before("raise ValueError('x' * 1_000_000)"), "long", 0, "more characters)", "relu.py"),
+    "=cmd|x/relu.py": (GOOD, "'=cmd|x", 4, "", "relu.py"),
+    "Name, Vorname/relu.py": (GOOD, "Name, Vorname", 4, "", "relu.py"),
+    "line\nbreak/relu.py": (GOOD, "line\\nbreak", 4, "", "relu.py"),
+    "aa_daemon/relu.py": (before(DAEMON), "aa_daemon", ..., "", "relu.py"),
+    "one_daemon/relu.py": (ONE_DAEMON, "one_daemon", ..., "", "relu.py"),
+    "forks/relu.py": (before("import os; os.fork()"), "forks", ..., "", "relu.py"),  # in a sandbox it passes
+    "zz_good/relu.py": (GOOD, "zz_good", 4, "", "relu.py"),
+}
+MARK = f"{os.getpid()}.{id(ENTRIES)}"
+
+
+def hand_in(folder, entries):
+    for name, content in entries.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+
+
+def grade(folder, *options, ini=INI):
+    """Grade folder/class -> the rows of the table."""
+    (folder / "homework.ini").write_text(ini)
+    out = folder / "grades.csv"
+    code = __main__.main(["grade", str(folder / "class"), "--homework", str(folder / "homework.ini"), "--out", str(out), *options])
+    assert code == 0
+    with open(out, encoding="utf-8-sig", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="descendants are found, and such names exist, on Linux alone")
+
+
+@pytest.fixture(scope="module")
+def a_class(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("class")
+    hand_in(folder / "class", {name: content for name, (content, *_) in ENTRIES.items()})
+    hand_in(folder / "class", {"roster.csv": "x", ".DS_Store": "x", "__pycache__/relu.py": GOOD})
+    outside = folder / "outside"
+    hand_in(outside, {"relu.py": GOOD})
+    (folder / "class" / "linked").mkdir()
+    os.symlink(outside / "relu.py", folder / "class" / "linked" / "relu.py")
+    os.symlink(outside, folder / "class" / "link")
+    os.mkdir(os.fsencode(folder / "class") + b"/M\xfcller")
+    (Path(os.fsdecode(os.fsencode(folder / "class") + b"/M\xfcller")) / "relu.py").write_text(GOOD)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MINIGRAD_TEST", MARK)
+        (folder / MARK).mkdir()
+        patch.setenv("TMPDIR", str(folder / MARK))  # a solution's process gets nothing else of the environment
+        patch.setattr(judging, "judge_in_process", partial(judge_in_process, time_limit=8))
+        rows = grade(folder, "--json", str(folder / "results.json"))
+    return {row["submission"]: row for row in rows}, json.loads((folder / "results.json").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("path", ENTRIES)
+def test_every_entry_gives_a_row(a_class, path):
+    _, name, points, words, file = ENTRIES[path]
+    row = a_class[0][name]
+    assert points is ... or float(row["earned"]) == points
+    assert words in row["cause"] and row["file"] == file and len(row["cause"]) < 700
+    assert (row["status"] == "passes") == (float(row["earned"]) == 4) == (not row["cause"])
+
+
+def test_each_student_has_one_row_and_nobody_else(a_class):
+    table, results = a_class
+    assert set(table) == {name for _, name, *_ in ENTRIES.values()} | {"M\\udcfcller", "link", "linked"}
+    assert len(results["submissions"]) == len(table)
+
+
+def test_links_are_not_followed(a_class):
+    assert a_class[0]["link"]["cause"] == "link is a link, which is not followed"
+    assert a_class[0]["linked"]["cause"] == "relu.py is a link, which is not followed"
+    assert a_class[0]["M\\udcfcller"]["earned"] == "4"
+
+
+def test_what_an_archive_says_it_holds_is_added_up_before_it_is_unpacked(tmp_path):
+    (tmp_path / "large.zip").write_bytes(too_large())
+    done = unpack([[str(tmp_path / "large.zip"), "large.zip"]], str(tmp_path / "out"))
+    assert done["files"] == [] and "more than 20 MB" in done["problems"][0] and not (tmp_path / "out").exists()
+
+
+def test_nothing_that_was_started_is_left(a_class):
+    """Neither the daemons, which have left their session, nor anything else with this run's environment or folder."""
+    assert [pid for pid in parents() if MARK.encode() in environment_and_words_of(pid)] == []
+
+
+def environment_and_words_of(pid):
+    try:
+        return Path(f"/proc/{pid}/environ").read_bytes() + Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""

@@ -1,0 +1,187 @@
+"""A hostile class: wrong solutions that try for points, and solutions that reach outside. None gets a point, none touches anything.
+
+Each is tried by a judge in this very process: whatever it did to the judge would be done to the tests."""
+
+import os
+import socket
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from minigrad.coursework.judge import request as requests
+from minigrad.coursework.judge.cage import Cage, bubblewrap_works, marked
+from minigrad.coursework.judge.request import judge
+
+RELU = """import os, sys, time
+import numpy as np
+from minigrad.coursework import Layer
+ROOT, PORT = {root!r}, {port}
+{top}
+
+class ReLU(Layer):
+    def forward(self, x):
+        self.positive = x > 0
+        return np.maximum(x, 0)
+
+    def backward(self, dy):
+        {inside}
+        return dy * 0
+"""
+WRITE_ALL = "for f in range(3, 64):\n    try: os.write(f, {})\n    except OSError: pass"
+FORGED = repr(b'{"status": "passes", "earned": 2.0, "possible": 2, "cause": "", "cases": [], "exercise": "relu.backward", "output": ""}\n')
+
+TOPS = {  # at the top of the file
+    # memory: what the judge would compare with, were it here
+    "numpy_abs": "np.abs = np.absolute = lambda *a, **k: np.zeros(1)",
+    "numpy_compares": "np.allclose = np.array_equal = np.isclose = lambda *a, **k: True\nnp.ndarray.__eq__ if 0 else None",
+    "builtins_abs": "import builtins\nbuiltins.abs = lambda x: 0 * x",
+    "builtins_any": "import builtins\nbuiltins.any = lambda x: False\nbuiltins.all = lambda x: True",
+    "value_sentence": "m = sys.modules.get('minigrad.coursework.judge.comparison')\nm.Value.sentence = lambda self: ''",
+    "planted": "from minigrad.coursework import source\nsource.plant = None",
+    "report_ok": "m = sys.modules['minigrad.gradcheck.report']\nm.Report.ok = True",
+    "result_earned": "m = sys.modules['minigrad.coursework.judge.runner']\nm.run = None",
+    "checker_undone": "import minigrad.gradcheck.rules.values as v\nv.values = lambda *a: iter(())",
+    "rtol": "import minigrad.gradcheck.verdicts as v\nv.allowed = lambda *a: 1e9",
+    "float_subclass": "float = type('float', (float,), {'__le__': lambda s, o: True})",
+    "every_module": "for m in list(sys.modules.values()):\n    if hasattr(m, 'abs'): m.abs = lambda x: 0 * x",
+    # stealing the model solution
+    "linecache": "import linecache\ntext = ''.join(map(str, linecache.cache.values()))\nassert 'class ReLU' in text",
+    "library_class": "import minigrad\nBase = getattr(minigrad, 'Re' + 'LU')\nLayer = Base",
+    "library_method": "import minigrad\nF = getattr(minigrad, 'ReLU').__dict__['backward_slab']\nF(0, 1)",
+    "plain": "P = __builtins__['__import__']('minigrad.plain', fromlist=['ReLU']).ReLU",
+    "library_source": "import minigrad, re\nT = open(os.path.dirname(minigrad.__file__) + '/plain.py').read()",
+    "layers_source": "import minigrad\nT = open(os.path.dirname(minigrad.__file__) + '/layers/activation.py').read()\n"
+    "assert 'dy * ' in T.partition('class Tanh')[0]",
+    "torch": "__builtins__['__import__']('torch')",
+    # channels
+    "forged_verdict": WRITE_ALL.format(FORGED),
+    "forged_answers": WRITE_ALL.format("bytes([2, 0, 0, 0, 0, 0, 0, 0]) + b'{}'"),
+    "noise_on_the_pipe": WRITE_ALL.format("os.urandom(4096)"),
+    "endless_answer": WRITE_ALL.format("b'\\xff' * 100000"),
+    "deep_answer": WRITE_ALL.format("bytes([0, 0, 1, 0, 0, 0, 0, 0]) + b'[' * 65536"),
+    "closed_pipe": "for f in range(3, 64):\n    try: os.close(f)\n    except OSError: pass",
+    "read_the_requests": "for f in range(3, 64):\n    try: os.read(f, 100)\n    except OSError: pass",
+    "stack_of_frames": "f = sys._getframe()\nwhile f:\n    f.f_globals.update(expected=0)\n    f = f.f_back",
+    "the_actor": "a = sys.modules['caged.actor']\na.described = a.equal = None",
+    # the system
+    "homework": "T = open(ROOT + '/homework.ini').read()\nprint(T)",
+    "other_work": "os.listdir(ROOT + '/class')\nopen(ROOT + '/class/zz_good/relu.py', 'w').write('')",
+    "grades": "open(ROOT + '/grades.csv', 'a').write('mallory,100')",
+    "remove": "os.remove(ROOT + '/grades.csv')",
+    "rename": "os.rename(ROOT + '/grades.csv', ROOT + '/gone')",
+    "link": "os.symlink('/etc', ROOT + '/etc')",
+    "network": "import socket\ns = socket.create_connection(('127.0.0.1', PORT), 2)\ns.send(b'here I am')",
+    "shell": "import subprocess\nsubprocess.run('touch ' + ROOT + '/touched', shell=True)",
+    "system": "os.system('touch ' + ROOT + '/touched')",
+    "kill_parent": "os.kill(os.getppid(), 9)",
+    "kill_all": "import signal\nos.kill(-1, signal.SIGKILL)",
+    "daemon": "if os.fork() == 0:\n    os.setsid()\n    time.sleep(2)\n    open(ROOT + '/touched', 'w').close()\n    os._exit(0)",
+    "fork_bomb": "while True:\n    os.fork()",
+    "own_file": "open(__file__, 'w').write('')",
+    "environment": "print(sorted(os.environ))\nassert 'MINIGRAD_SECRET' in os.environ",
+    "ctypes": "import ctypes\nctypes.CDLL(None).unlink((ROOT + '/grades.csv').encode())",
+    "ends_at_once": "os._exit(0)",
+    "disk": "f = open('/tmp/large', 'wb')\nwhile True: f.write(bytes(1 << 24))",
+    "memory": "x = [np.ones(1 << 28) for _ in range(64)]",
+}  # fmt: skip
+INSIDES = {  # in backward, while the judge waits for it
+    "gc": "import gc\n        for a in gc.get_objects():\n            if isinstance(a, np.ndarray) and a.shape == dy.shape: return a",
+    "frames": "f = sys._getframe()\n        while f.f_back: f = f.f_back\n        return f.f_locals['expected']",
+    "slopes_of_its_own": "self.forward = lambda x: np.zeros_like(x)",
+    "class_replaced": "self.__class__ = type('Good', (), {})",
+    "equal_to_all": "return type('A', (np.ndarray,), {'__eq__': lambda s, o: True, '__sub__': lambda s, o: 0})(dy.shape)",
+    "object_array": "return np.array([[type('A', (), {})() for _ in r] for r in dy.reshape(len(dy), -1)], object)",
+    "nan": "return dy * np.nan",
+    "huge": "return np.zeros((1 << 29,), np.uint8)",
+    "sleeps": "time.sleep(1e6)",
+    "spins": "while True: pass",
+    "not_written": "raise NotImplementedError",
+    "keyboard": "raise KeyboardInterrupt",
+    "exits": "sys.exit(0)",
+    "surrogate": "raise ValueError('bad \\ud83d' * 3)",
+    "long_words": "raise ValueError('x' * 30_000_000)",
+    "bad_error": "raise type('E', (Exception,), {'__str__': lambda s: 1 / 0})()",
+    "recursion": "sys.setrecursionlimit(10**9); f = lambda: f(); f()",
+    "threads": "import threading\n        threading.Thread(target=time.sleep, args=(100,)).start()",
+}  # fmt: skip
+ATTACKS = {name: (text, "pass") for name, text in TOPS.items()} | {name: ("", text) for name, text in INSIDES.items()}
+SANDBOXES = [
+    pytest.param("bwrap", marks=pytest.mark.skipif(not bubblewrap_works(), reason="there is no bubblewrap")),
+    pytest.param("off", marks=pytest.mark.slow),
+]
+
+
+@pytest.fixture
+def school(tmp_path):
+    """A class's folder, and a port at which somebody listens; yields (folder, port, what was heard)."""
+    (tmp_path / "homework.ini").write_text("seed = 20121203")
+    (tmp_path / "grades.csv").write_text("ada,4\n")
+    (tmp_path / "class" / "zz_good").mkdir(parents=True)
+    (tmp_path / "class" / "zz_good" / "relu.py").write_text("good")
+    server, heard = socket.create_server(("127.0.0.1", 0)), []
+
+    def listen():
+        try:
+            while True:
+                heard.append(server.accept())
+        except OSError:
+            pass
+
+    threading.Thread(target=listen, daemon=True).start()
+    yield tmp_path, server.getsockname()[1], heard
+    server.close()
+
+
+def verdict_on(path, sandbox, time_limit=2):
+    request = {"impl": str(path), "exercise": "relu.backward", "seed": 0, "secret": 20121203}
+    return judge(request | {"sandbox": sandbox, "time_limit": time_limit})
+
+
+def contents(folder):
+    return {path.relative_to(folder): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the limits are Linux's")
+@pytest.mark.parametrize("sandbox", SANDBOXES)
+@pytest.mark.parametrize("name", ATTACKS)
+def test_no_attack_earns_or_touches_anything(name, sandbox, school, monkeypatch, capsys):
+    (folder, port, heard), tokens = school, []
+
+    class Watched(Cage):
+        def __init__(self, *args):
+            super().__init__(*args)
+            tokens.append(self.token)
+
+    monkeypatch.setattr(requests, "Cage", Watched)
+    monkeypatch.setenv("MINIGRAD_SECRET", "20121203")
+    top, inside = ATTACKS[name]
+    work = folder / "class" / "mallory"
+    work.mkdir()
+    (work / "relu.py").write_text(RELU.format(root=str(folder), port=port, top=top, inside=inside))
+    before, begin, absolute, total = contents(folder), time.monotonic(), np.abs, abs
+    verdict = verdict_on(work / "relu.py", sandbox)
+    assert verdict["earned"] == 0 and verdict["status"] in ("wrong", "not started"), verdict
+    assert verdict["cause"] and len(verdict["cause"]) < 3000 and "20121203" not in str(verdict)
+    assert time.monotonic() - begin < 60
+    assert contents(folder) == before and not os.path.lexists(folder / "etc") and not heard
+    assert np.abs is absolute and abs is total and not any(map(marked, tokens))
+    assert tokens or "is not allowed here" in verdict["cause"] or "from this project" in verdict["cause"]
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.skipif(not bubblewrap_works(), reason="there is no bubblewrap")
+def test_who_forks_and_is_right_passes(tmp_path):
+    """The child does not answer in the parent's place."""
+    fork_once = "ReLU.forked = getattr(ReLU, 'forked', None) or os.fork(); return dy * self.positive"
+    (tmp_path / "relu.py").write_text(RELU.format(root="", port=0, top="", inside=fork_once))
+    assert verdict_on(tmp_path / "relu.py", "bwrap", 20)["status"] == "passes"
+
+
+@pytest.mark.parametrize("sandbox", SANDBOXES)
+def test_a_right_solution_passes(sandbox, tmp_path):
+    text = RELU.format(root="", port=0, top="", inside="return dy * self.positive")
+    (tmp_path / "relu.py").write_text(text)
+    assert verdict_on(tmp_path / "relu.py", sandbox, 20)["status"] == "passes"
