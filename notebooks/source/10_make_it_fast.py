@@ -253,7 +253,7 @@ plt.show()
 # | channels last | everywhere | patches and pools copy contiguous runs of channels (notebook 00) |
 # | slabs, one BLAS thread in each worker | `engine/slabs.py`, `engine/workers.py` | the cache keeps a slab; no thread waits for another inside a product |
 # | memory used again | `engine/memory.py` | fresh pages of memory are cleared by the system at their first touch |
-# | another formula | `engine/lrn.py`, `engine/pooling.py`, `engine/winograd.py` | s^0.75 by two square roots; columns first, then rows; 16 multiplications instead of 36 for 2 × 2 outputs of a 3 × 3 kernel |
+# | another formula | `engine/lrn.py`, `engine/pooling.py`, `engine/winograd.py` | s^0.75 by two square roots; columns first, then rows; 25 multiplications instead of 81 for 3 × 3 outputs of a 3 × 3 kernel |
 #
 # Two of them measured alone:
 

@@ -158,7 +158,7 @@ def benchmark(make, *, batch_size, steps, against=None, out=None):
     print_layers(net, tables, statistics.median(updates), medians["minigrad"], batch_size, out)
     fewer = dict.fromkeys(name for _, _, name, layer in net.layers() if isinstance(getattr(layer, "way", None), Winograd))
     if fewer:
-        print(f"GFLOP/s count the plain sum; {', '.join(fewer)} make 16 multiplications where it has 36 (engine/winograd.py)", file=out)
+        print(f"GFLOP/s count the plain sum; {', '.join(fewer)} take fewer multiplications than it has (engine/winograd.py)", file=out)
     for name, seconds in medians.items():
         low, high = min(times[name]), max(times[name])
         print(
