@@ -12,6 +12,7 @@ if os.name == "posix":
     import fcntl
 
 TEMPORARY = re.compile(r"\.\d+\.tmp(\.|$)")  # in the names of temporary files: the number of the process that writes
+LOCK = "in-use.tmp"  # on Windows, which can lock files only, the file in a locked folder
 UNKNOWN = {
     getattr(errno, name) for name in ("EINVAL", "ENOSYS", "ENOTSUP", "EOPNOTSUPP", "EBADF", "ENOLCK", "EPERM") if hasattr(errno, name)
 }
@@ -97,7 +98,7 @@ def locked(folder):
 def locked_now(folder):
     """The descriptor that holds the lock: of the folder itself or, on Windows, of a file that is gone when it is closed."""
     if os.name != "posix":
-        return os.open(Path(folder, "in-use.tmp"), os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_TEMPORARY)
+        return os.open(Path(folder, LOCK), os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_TEMPORARY)
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

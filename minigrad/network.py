@@ -79,6 +79,7 @@ class Network(Layer):
     variants: dict[str, Variant] = {}
     inits: dict[str, Init] = {"he": Init(input_scale=1 / 58)}
     num_classes = 10
+    first_image = 0  # the number of the next forward's first image in its batch, where ranks share one; dropout's masks follow from it
     remarks = ""  # printed below the summary of its layers
 
     def __init__(self, variant=None, device="cpu", num_classes=None, init=None, seed=0, layers=minigrad):
@@ -127,18 +128,28 @@ class Network(Layer):
         images = self.check(images, "images")
         self.output_shape(images.shape)
         for mask in self.masks:
-            mask.step = self._step
+            mask.step, mask.first_image = self._step, self.first_image
         logits = self.towers.forward(images)
         self._step += self.training
         return logits
 
-    def backward(self, dlogits):
-        """dlogits (N, num_classes) fills every `Parameter.grad`. Returns None: the gradient of the images is not computed."""
-        self.towers.backward(dlogits)
+    def backward(self, dlogits, done=None):
+        """dlogits (N, num_classes) fills every `Parameter.grad`. Returns None: the gradient of the images is not computed.
+
+        done(parameters), if given, is called as soon as the gradients of some are there, those of the last layers first."""
+        self.towers.backward(dlogits, *(() if done is None else (done,)))
+
+    def without_images(self, done):
+        """A training step of a rank that has none of the batch's images: its gradients are 0."""
+        self._step += 1
+        self.towers.without_images(done)
 
     def parameters(self):
         """Yields each `Parameter`, called "tower0.conv1.W" and so on; layer after layer, a layer's towers side by side."""
         return self.towers.parameters()
+
+    def own_parameters(self):
+        return []  # all belong to the towers, which lie on several devices
 
     def num_parameters(self):
         """How many numbers are learned, weights and biases."""

@@ -8,6 +8,7 @@ from minigrad.interrupts import Whole
 
 NUMBERS = 1 << 15  # at a time: weight, gradient, velocity and a temporary stay in the processor's cache through six operations
 PER_TASK = 32 * NUMBERS  # enough to be worth handing to a thread, few enough to be shared out evenly
+MOVES = 64  # parameters that a GPU moves in one launch; as in optim.cu
 
 
 class SGD:
@@ -44,10 +45,10 @@ class SGD:
                 raise RuntimeError(f"SGD: {p.name} has no gradient; call backward before step")
             if not p.value.flags.c_contiguous:
                 raise ValueError(f"SGD: {p.name} must be a contiguous array, to be changed in place")
-        tasks = {}
+        tasks, ratios = {}, self.ratios()
         for i, p in enumerate(self.parameters):
-            bias = p.name.split(".")[-1] == "b"
-            lr, decay = (self.lr * self.bias_lr, self.bias_decay) if bias else (self.lr, self.weight_decay)
+            lr, decay = (self.lr * self.bias_lr, self.bias_decay) if is_bias(p) else (self.lr, self.weight_decay)
+            lr *= ratios.get(layer_of(p), 1)
             if lr != 0:
                 v = self.velocities[i] = self.beside(p, self.velocities[i])
                 tasks.setdefault(p.device, []).append((p.value, v, p.grad, lr, decay))
@@ -58,6 +59,10 @@ class SGD:
             elif tasks:  # several shares of a CPU
                 with ThreadPoolExecutor(len(tasks)) as threads:
                     list(threads.map(self.update, tasks, tasks.values()))
+
+    def ratios(self):
+        """{layer's name: what its learning rate is multiplied by}, where that is not 1."""
+        return {}
 
     def beside(self, p, v):
         """The velocity v, where parameter p is now and in its dtype."""
@@ -87,9 +92,71 @@ class SGD:
             w[part] += v[part]
 
     def update_cuda(self, device, parameters):
-        with device:
-            for w, v, g, lr, decay in parameters:
-                device.launch("optim", "sgd", w.size, w, v, device.asarray(g), w.size, lr, decay, self.momentum, channels=w.size)
+        alike = {}
+        for w, v, g, lr, decay in parameters:
+            alike.setdefault(w.dtype, []).append((w, v, device.asarray(g), lr, decay))
+        for dtype, some in alike.items():
+            for i in range(0, len(some), MOVES):
+                self.move_cuda(device, dtype, some[i : i + MOVES])
+
+    def move_cuda(self, device, dtype, parameters):
+        """Up to `MOVES` parameters in one launch of optim.cu."""
+        moves, elements = [], 0
+        for w, v, g, lr, decay in parameters:
+            addresses = [device.address(name, array, dtype) for name, array in (("w", w), ("v", v), ("g", g))]
+            moves.append((*addresses, elements, w.size, lr, decay))
+            elements += -(-w.size // 4) * 4
+        aligned = all(address % 16 == 0 for move in moves for address in move[:3])
+        table = {"of": (*moves, *[(0,) * 7] * (MOVES - len(moves)))}
+        lanes = 4 if aligned else 1
+        device.launch("optim", "sgd", elements, table, len(moves), elements, self.momentum, channels=lanes, dtype=dtype)
+
+
+def is_bias(p):
+    return p.name.split(".")[-1] == "b"
+
+
+def layer_of(p):
+    """The name of a parameter's layer: "tower0.conv1" of "tower0.conv1.W"."""
+    return p.name.rpartition(".")[0]
+
+
+class LARS(SGD):
+    """SGD with a learning rate for each layer, for batches so large that one rate is too much for some layers and too little for others
+    (You, Gitman, Ginsburg, "Large batch training of convolutional networks", 2017, section 4):
+
+    lr of a layer = lr * trust * |W| / (|g| + weight_decay |W|),
+
+    with the Euclidean norms of its weights and of their gradient; then a step is SGD's. So without momentum no layer moves by more than
+    lr * trust of its length, however large its gradient. A bias takes the rate of its layer, times bias_lr; each tower's part of a layer
+    counts as a layer. Where a norm is 0, lr * trust is the rate.
+
+    trust: how far a layer is trusted to move in a step; the paper's is 0.001. Raises ValueError as SGD does."""
+
+    def __init__(self, parameters, lr=0.01, momentum=0.9, weight_decay=5e-4, bias_lr=2.0, bias_decay=0.0, trust=0.001):
+        super().__init__(parameters, lr, momentum, weight_decay, bias_lr, bias_decay)
+        if not 0 < trust < float("inf"):
+            raise ValueError(f"LARS: trust must be a number above 0, not {trust}")
+        self.trust = trust
+
+    def ratios(self):
+        weights = [p for p in self.parameters if not is_bias(p)]
+        norms = [(norm(p.device, p.value), norm(p.device, p.grad)) for p in weights]  # all on their way before the first is waited for
+        ratios = {}
+        for p, (of_w, of_g) in zip(weights, norms, strict=True):
+            w, g = float(of_w), float(of_g)
+            ratios[layer_of(p)] = self.trust * (w / (g + self.weight_decay * w) if w > 0 and g > 0 else 1)
+        return ratios
+
+
+def norm(device, array):
+    """The Euclidean norm, a number of the device's. On a CPU squares are added up in float64, piece by piece in the same order always."""
+    with device:
+        if device.is_gpu:
+            return device.xp.sqrt(device.xp.vdot(array, array))
+        flat = array.reshape(-1)
+        pieces = device.run(lambda i: np.square(flat[i : i + NUMBERS], dtype=np.float64).sum(), range(0, flat.size, NUMBERS))
+        return np.sqrt(sum(pieces))
 
 
 class Constant:

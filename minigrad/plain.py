@@ -55,7 +55,7 @@ def im2col(x, K, S=1, padding=0):
 def col2im(patches, shape, K, S=1, padding=0):
     """patches (N * OH * OW, K * K * C) -> dx of that shape (N, H, W, C): every number goes back to
     the pixel that im2col read it from. Windows overlap, so a pixel adds up what it gets from all
-    of them."""
+    of them. dx has the dtype of the patches."""
     N, H, W, C = shape
     top, bottom, left, right = four_sides(padding)
     OH, OW = output_size(H, K, S, top, bottom), output_size(W, K, S, left, right)
@@ -252,7 +252,8 @@ class Dropout(Layer):
         """x -> y of the same shape. Keeps self.mask, what x was multiplied by, for backward: an
         array, or a number at test time. Both have the dtype of x.
 
-        In training a number is kept where self.rng.random(x.shape) is at least p."""
+        In training a number is kept with probability 1 - p: where self.rng.random(x.shape) is at
+        least p, say."""
         if self.training:
             self.mask = (self.rng.random(x.shape) >= self.p).astype(x.dtype)
             if self.scale_at == "train":
@@ -370,8 +371,8 @@ class SGD:
         """v <- momentum v - lr (g + decay w),   w <- w + v,   for every parameter, with w = p.value
         and g = p.grad.
 
-        v and p.value change in place; g stays. lr may have changed since the last step. With lr = 0
-        nothing moves, not even v."""
+        p.value changes in place, self.velocities hold the new v; g stays. lr may have changed since
+        the last step. With lr = 0 nothing moves, not even v."""
         for p, v in zip(self.parameters, self.velocities, strict=True):
             bias = p.name.split(".")[-1] == "b"
             lr = self.lr * self.bias_lr if bias else self.lr

@@ -3,14 +3,17 @@
 Forward, an exchange gives every tower the channels of all (all-gather). Backward, every tower computes the gradient of all those
 channels from its own outputs, and each receives the parts of its own channels from all and adds them up (reduce-scatter)."""
 
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+import os
+import weakref
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import ExitStack, contextmanager
 
 from minigrad.device import CPU, Device, parse
 from minigrad.layers.base import Layer
 from minigrad.layers.parameter import inside
 
 LITTLE = 1 << 23  # bytes that come into a stage: below, handing tasks to threads takes longer than threads that wait for one another
+kept = weakref.WeakKeyDictionary()  # {Towers: (process, its threads)}, beside them, for a copy or a pickle of a network has none
 
 
 class Towers(Layer):
@@ -19,7 +22,8 @@ class Towers(Layer):
 
     forward(x): x (N, ...) goes to every tower of the first stage; between stages, and at the end, the towers' outputs are joined along
     the last axis, in the order of the towers. A stage may have fewer towers than the one before.
-    backward(dy) returns dx, the sum over the first stage's towers, or None where their first layers compute none.
+    backward(dy) returns dx, the sum over the first stage's towers, or None where their first layers compute none. done(parameters), if
+    given, is called as soon as the gradients of a stage are there, those of the last stage first; always from the calling thread.
     bytes_forward, bytes_backward: what crossed between towers in the last pass, all towers together.
     Parameters are called "tower0.conv1.W", a stage's towers side by side. Raises ValueError for more devices than towers."""
 
@@ -45,10 +49,7 @@ class Towers(Layer):
     def parameters(self):
         """Yields each `Parameter`, stage after stage, layer after layer, tower after tower."""
         for stage in self.stages:
-            for name in dict.fromkeys(name for tower in stage for name in tower.layers):
-                for t, tower in enumerate(stage):
-                    if name in tower.layers:
-                        yield from inside(f"tower{t}.{name}", tower[name])
+            yield from parameters_of(stage)
 
     def to(self, devices):
         """Move the towers to other devices: names, `Device`s, or one of either. Returns self.
@@ -102,8 +103,9 @@ class Towers(Layer):
         if len(devices) == 1 or all(device.is_gpu for device in self.devices):  # a GPU is only told what to do, and a thread can tell many
             pairs = map(of_device, devices)
         else:
-            with ThreadPoolExecutor(len(devices)) as threads:
-                pairs = list(threads.map(of_device, devices))
+            futures = [thread.submit(of_device, d) for d, thread in enumerate(threads_of(self, len(devices)))]
+            wait(futures)  # all, before the first error is raised: whoever goes on must find none at work
+            pairs = [future.result() for future in futures]
         done = dict(pair for some in pairs for pair in some)
         return [done[t] for t in range(towers)]
 
@@ -141,10 +143,24 @@ class Towers(Layer):
             stack.enter_context(device)
         return stack
 
+    @contextmanager
+    def sharing(self):
+        """Towers of one GPU share what they make of the same images. So first all let go of the last pass's: else both would exist."""
+        gpus = [device for device in self.devices if device.is_gpu]
+        for tower in self.stages[0] if gpus else ():
+            tower.release()
+        for device in gpus:
+            device.shared = {}
+        try:
+            yield
+        finally:
+            for device in gpus:
+                device.shared = None
+
     def forward(self, x):
         x = self.check(x)
         self.widths, self.bytes_forward = [], 0
-        with self.entered():
+        with self.entered(), self.sharing():
             inputs = self.everywhere(x, len(self.stages[0]))
             for s, stage in enumerate(self.stages):
                 parts = self.side_by_side(lambda t, stage=stage, inputs=inputs: stage[t].forward(inputs[t]), len(stage), inputs[0].nbytes)
@@ -153,7 +169,7 @@ class Towers(Layer):
                 self.bytes_forward += crossed
         return inputs[0]
 
-    def backward(self, dy):
+    def backward(self, dy, done=None):
         self.check_forward(self.widths)
         self.bytes_backward = 0
         partials = [self.check(dy, "dy")]
@@ -170,11 +186,22 @@ class Towers(Layer):
                     return stage[t].backward(sum_of(arrived[t]))
 
                 partials = self.side_by_side(work, len(stage), coming)
+                if done is not None:
+                    done(parameters_of(stage))
             if partials[0] is None:
                 return None
             arrived = [self.device_of(t).send(partial, self.device) for t, partial in enumerate(partials)]
             with self.device:
                 return sum_of(arrived)
+
+    def without_images(self, done):
+        """The backward of nobody's images: all gradients are 0, and done(parameters) is called as in `backward`."""
+        for stage in reversed(self.stages):
+            parameters = parameters_of(stage)
+            for p in parameters:
+                with p.device:
+                    p.grad = p.device.xp.zeros_like(p.value)
+            done(parameters)
 
     def scatter(self, partials, widths):
         """For each tower what all towers found to be the gradient of its channels: a list to be summed up."""
@@ -183,6 +210,24 @@ class Towers(Layer):
             [self.device_of(s).send(partial[..., edges[t] : edges[t + 1]], self.device_of(t)) for s, partial in enumerate(partials)]
             for t in range(len(widths))
         ]
+
+
+def parameters_of(stage):
+    """A list of the parameters of a stage, layer after layer, tower after tower."""
+    names = dict.fromkeys(name for tower in stage for name in tower.layers)
+    layers = [(f"tower{t}.{name}", tower[name]) for name in names for t, tower in enumerate(stage) if name in tower.layers]
+    return [p for name, layer in layers for p in inside(name, layer)]
+
+
+def threads_of(towers, count):
+    """Executors of one thread each, kept for as long as the `Towers`: what CUDA's libraries need they keep for each thread. A forked
+    process has none of its parent's threads, and makes its own."""
+    process, threads = kept.get(towers, (None, []))
+    if process != os.getpid():
+        threads = []
+    threads += [ThreadPoolExecutor(1, thread_name_prefix="minigrad-tower") for _ in range(count - len(threads))]
+    kept[towers] = os.getpid(), threads
+    return threads[:count]
 
 
 def sum_of(parts):

@@ -1,7 +1,6 @@
 """Fixtures shared by all tests."""
 
 import os
-import sys
 from unittest import mock
 
 import numpy as np
@@ -21,50 +20,49 @@ def slabs_of_one_image(monkeypatch):
     monkeypatch.setattr(slabs, "SLAB", 1)
 
 
-def cupy_or_its_stand_in(which):
-    """The module `cupy` while a test runs: the real one, or the stand-in with two devices that enforces CuPy's rules (tests/cuda)."""
-    from backends import NO_CUPY
+@pytest.fixture
+def fake_gpus():
+    """Two GPUs of the fake CUDA (tests/cuda/fake): memory is NaN, and the GPUs' work comes in an order of its seed's choice."""
+    from backends import NO_FAKE, POLICY, SEED, as_in_a_new_process, fake
 
-    if NO_CUPY:
-        pytest.skip(NO_CUPY)
-    with mock.patch.dict(os.environ):  # a device may set CUPY_TF32
-        if which == "GPU":
-            import cupy
+    if NO_FAKE:
+        pytest.skip(NO_FAKE)
+    gpus = fake()
+    gpus.reset(SEED)
+    gpus.set(devices=2, policy=POLICY)
+    from poison import Poison
 
-            yield cupy
-        else:
-            import strict_cupy
-
-            from minigrad.cuda.device import tf32
-
-            strict_cupy.reset()
-            tf32.cache_clear()  # as in a process that has just begun
-            with pytest.MonkeyPatch.context() as patch:
-                patch.setitem(sys.modules, "cupy", strict_cupy)
-                yield strict_cupy
-            assert not strict_cupy.state.problems
+    as_in_a_new_process()
+    with mock.patch.dict(os.environ), Poison():  # a device may set CUPY_TF32
+        yield gpus
+    problems = gpus.count("problems")
+    as_in_a_new_process()
+    gpus.reset()
+    assert problems == 0, "a rule of CUDA was broken: see stderr"
 
 
 @pytest.fixture
-def stand_in():
-    yield from cupy_or_its_stand_in("stand-in")
+def cupy(request):
+    """CuPy, on the GPUs of this machine or on fake ones."""
+    from backends import NO_FAKE
+
+    if NO_FAKE is None:
+        request.getfixturevalue("fake_gpus")
+    return pytest.importorskip("cupy")
 
 
-@pytest.fixture(params=["stand-in", pytest.param("GPU", marks=pytest.mark.gpu)])
-def one_gpu(request):
-    yield from cupy_or_its_stand_in(request.param)
+one_gpu = two_gpus = cupy  # a test that asks for the one is marked `gpu`, for the other `multi_gpu`
 
 
-@pytest.fixture(params=["stand-in", pytest.param("GPU", marks=pytest.mark.multi_gpu)])
-def two_gpus(request):
-    yield from cupy_or_its_stand_in(request.param)
-
-
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
     """Tests marked `gpu` or `multi_gpu` are skipped where there are not so many, and say why."""
     from backends import no_gpu
 
-    for mark, wanted in (("gpu", 1), ("multi_gpu", 2)):
+    for fixture, mark, wanted in (("one_gpu", "gpu", 1), ("two_gpus", "multi_gpu", 2)):
+        for item in items:
+            if fixture in item.fixturenames:
+                item.add_marker(mark)
         marked = [item for item in items if item.get_closest_marker(mark)]
         reason = marked and no_gpu(wanted)
         for item in marked if reason else ():

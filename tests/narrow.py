@@ -1,4 +1,4 @@
-"""AlexNet with few channels, quick enough for the stand-in for a GPU."""
+"""AlexNet with few channels, quick enough for fake GPUs."""
 
 from alexnet import OVERHANG, PAPER_FAN_INS, AlexNet
 from minigrad.network import Variant

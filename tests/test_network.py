@@ -2,6 +2,8 @@
 
 import copy
 import pickle
+import signal
+import sys
 
 import numpy as np
 import pytest
@@ -117,6 +119,69 @@ def test_a_forward_that_fails_counts_no_step(monkeypatch):
     a = net.forward(x + 1)
     net.step = 1
     np.testing.assert_array_equal(net.forward(x + 1), a)
+
+
+def at_line(number, act, functions=()):
+    """act() with a Ctrl-C at the line of that number of those that run in minigrad, or in its functions of these names; returns how many
+    ran."""
+    ran = 0
+
+    def tracer(frame, event, argument):
+        nonlocal ran
+        if "minigrad" not in frame.f_code.co_filename:
+            return None
+        if functions and frame.f_code.co_name not in functions:
+            return tracer
+        ran += 1
+        if ran == number:
+            signal.raise_signal(signal.SIGINT)
+        return tracer
+
+    old = signal.signal(signal.SIGINT, signal.default_int_handler)
+    sys.settrace(tracer)
+    try:
+        act()
+    except KeyboardInterrupt:
+        pass
+    finally:
+        sys.settrace(None)
+        signal.signal(signal.SIGINT, old)
+    return ran
+
+
+def test_ctrl_c_at_any_line_of_infer_itself():
+    """Also where it has just begun to put back what it changed."""
+    net, x, dy = Tiny(), np.zeros((4, 16, 16, 3), np.float32), np.ones((4, 10), np.float32)
+    functions = ("infer", "end_inference", "__enter__", "__exit__", "receive")
+    for number in range(1, at_line(0, lambda: net.infer(x), functions) + 1):
+        at_line(number, lambda: net.infer(x), functions)
+        net.forward(x)
+        net.backward(dy)
+
+
+@pytest.mark.parametrize("name", ["infer", "forward", "learn"])
+def test_ctrl_c_at_any_line_leaves_a_network_that_learns(name):
+    """As in a notebook: whatever was broken off, the next steps have the bits that they would have had."""
+    net, x = Tiny(), np.random.default_rng(0).standard_normal((4, 16, 16, 3), np.float32)
+    dy, weights = np.ones((4, 10), np.float32), {p.name: p.value.copy() for p in net.parameters()}
+
+    def learn():
+        net.forward(x)
+        net.backward(dy)
+        return [p.grad.copy() for p in net.parameters()]
+
+    def begin():
+        net.train().step = 0
+        return learn()
+
+    expected = begin()
+    act = {"infer": lambda: net.infer(x), "forward": lambda: net.forward(x), "learn": learn}[name]
+    lines = at_line(0, act)
+    for number in sorted({*range(1, 60, 7), *range(1, lines, lines // 12), *range(lines - 60, lines, 5)}):
+        at_line(number, act)
+        for before, after in zip(expected, begin(), strict=True):
+            np.testing.assert_array_equal(before, after, str(number))
+        assert all(np.array_equal(p.value, weights[p.name]) for p in net.parameters()) and net.step == 1
 
 
 def test_towers_drop_units_of_their_own():

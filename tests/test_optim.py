@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from minigrad import SGD, Device, Linear, Parameter
-from minigrad.optim import ByEpoch, Constant, LinearDecay, Plateau
+from minigrad.optim import LARS, ByEpoch, Constant, LinearDecay, Plateau
 
 
 def one(name="tower0.conv1.W", value=1.0, grad=0.5):
@@ -213,3 +213,82 @@ def test_nothing_moves_if_one_parameter_has_no_gradient():
     with pytest.raises(RuntimeError, match="v has no gradient"):
         SGD([one, other]).step()
     assert (one.value == 1).all()
+
+
+# ---- LARS
+
+
+def stepped(optimizer):
+    """What a step changes of each parameter."""
+    before = [p.value.copy() for p in optimizer.parameters]
+    optimizer.step()
+    return [p.value - value for p, value in zip(optimizer.parameters, before, strict=True)]
+
+
+def layer(rng, name, shape, size=1.0):
+    """W and b of a layer, with gradients."""
+    arrays = [(kind, size * rng.standard_normal(s), rng.standard_normal(s)) for kind, s in (("W", shape), ("b", shape[1:]))]
+    return [Parameter(f"tower0.{name}.{kind}", value, grad) for kind, value, grad in arrays]
+
+
+def test_lars_is_sgd_with_a_rate_for_each_layer():
+    """By hand: |W| = 5 and |g| = 10, so lr 2 becomes 2 * 0.01 * 5 / (10 + 0.1 * 5)."""
+    W = Parameter("tower0.fc6.W", np.array([[3.0, 0.0], [0.0, 4.0]]), np.array([[0.0, 6.0], [8.0, 0.0]]))
+    b = Parameter("tower0.fc6.b", np.array([1.0, 2.0]), np.array([0.5, -1.0]))
+    lars = LARS([W, b], lr=2.0, momentum=0.5, weight_decay=0.1, trust=0.01)
+    rate, w = 2 * 0.01 * 5 / 10.5, W.value.copy()
+    v, vb = stepped(lars)
+    np.testing.assert_allclose(v, -rate * (W.grad + 0.1 * w), rtol=0, atol=1e-15)
+    np.testing.assert_allclose(vb, -2 * rate * b.grad, rtol=0, atol=1e-15)
+    w = W.value.copy()
+    size = np.sqrt((w**2).sum())
+    rate = 2 * 0.01 * size / (10 + 0.1 * size)
+    np.testing.assert_allclose(stepped(lars)[0], 0.5 * v - rate * (W.grad + 0.1 * w), rtol=0, atol=1e-15)
+
+
+@pytest.mark.parametrize("factor", [1e-6, 1, 1e6])
+def test_no_layer_moves_further_than_it_is_trusted_to(rng, factor):
+    """Whatever the size of its gradient; without weight decay exactly so far."""
+    parameters = [p for name, size in (("conv1", 0.01), ("fc8", 30.0)) for p in layer(rng, name, (700, 60), size)]
+    for p in parameters:
+        p.grad *= factor
+    sizes = [np.linalg.norm(p.value) for p in parameters]
+    moves = stepped(LARS(parameters, lr=3.0, weight_decay=0.0, trust=0.01))
+    for i in (0, 2):
+        assert np.linalg.norm(moves[i]) == pytest.approx(3 * 0.01 * sizes[i])
+
+
+@pytest.mark.parametrize("nothing", ["value", "grad"])
+def test_lars_where_a_norm_is_zero(rng, nothing):
+    W, b = layer(rng, "fc6", (4, 5))
+    getattr(W, nothing)[...] = 0
+    dW, db = stepped(LARS([W, b], lr=1.0, trust=0.25, weight_decay=0.0))
+    np.testing.assert_allclose(dW, -0.25 * W.grad)
+    np.testing.assert_allclose(db, -0.5 * b.grad)
+
+
+def test_lars_does_not_depend_on_threads():
+    moves = []
+    for threads in (1, 3):
+        fc = Linear(300, 700, rng=np.random.default_rng(0)).to(Device("cpu", threads=threads))
+        fc.backward(fc.forward(np.random.default_rng(1).standard_normal((4, 300), np.float32)))
+        moves.append(stepped(LARS(fc.parameters(), lr=5.0)))
+    np.testing.assert_array_equal(moves[0][0], moves[1][0])
+
+
+def test_lars_on_a_gpu_is_that_of_the_cpu(fake_gpus):
+    moves = []
+    for device in ("cpu", "0"):
+        fc = Linear(30, 20, rng=np.random.default_rng(0)).astype("float64").to(device)
+        fc.backward(fc.forward(fc.device.asarray(np.random.default_rng(1).standard_normal((4, 30)))))
+        lars = LARS(fc.parameters(), lr=5.0)
+        lars.step()
+        moves.append([fc.device.numpy(p.value) for p in lars.parameters])
+    for one, other in zip(*moves, strict=True):
+        np.testing.assert_allclose(other, one, rtol=1e-12, atol=1e-15)
+
+
+@pytest.mark.parametrize("trust", [0, -1.0, float("nan"), float("inf")])
+def test_a_trust_that_cannot_be_is_refused(trust):
+    with pytest.raises(ValueError, match="LARS: trust must be a number above 0"):
+        LARS([], trust=trust)

@@ -140,7 +140,7 @@ def test_block_weights_make_one_tower_of_two(rng):
 
 
 def test_shapes_are_those_of_the_network():
-    from minigrad.coursework.exercises import PAPER_LAYERS
+    from minigrad.coursework.exercises.alexnet import PAPER_LAYERS
 
     net = AlexNet("paper")
     rows = {row["name"]: row["shape"] for row in describe(net)}

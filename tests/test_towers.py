@@ -297,3 +297,23 @@ def test_towers_that_cannot_move_stay_where_they_are(rng):
     assert net.devices == devices and net.device is devices[0]
     assert [tower["fc"].device for tower in net.stages[0]] == devices
     np.testing.assert_array_equal(net.forward(x), y)
+
+
+def test_gradients_are_announced_stage_by_stage(rng):
+    net = towers(2)
+    dy = rng.standard_normal(net.forward(rng.standard_normal(SHAPE)).shape)
+    said, grads = [], {}
+
+    def done(parameters):
+        said.append([p.name for p in parameters])
+        grads.update({p.name: p.grad.copy() for p in parameters})
+
+    net.backward(dy, done)
+    assert [{name.split(".")[1] for name in names} for names in said] == [{"fc5"}, {"conv3", "conv4"}, {"conv1", "conv2"}]
+    assert grads.keys() == {p.name for p in net.parameters()}
+    for p in net.parameters():  # nothing has changed since it was announced
+        np.testing.assert_array_equal(p.grad, grads[p.name])
+    order, said[:] = said[:], []
+    net.without_images(done)
+    assert said == order
+    assert all(p.grad.shape == p.value.shape and p.grad.dtype == p.value.dtype and not p.grad.any() for p in net.parameters())

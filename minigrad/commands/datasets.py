@@ -1,5 +1,7 @@
 """The images and labels that a command works on, and how they fit the network."""
 
+import zlib
+
 import numpy as np
 
 from minigrad import data
@@ -14,18 +16,33 @@ def load_data(Network, config, skip_bad=False):
     if "data" not in config:
         raise UsageError("The checkpoint comes from elsewhere and names no data: add --data.")
     size = Network.variants[config["variant"]].image_size
+    share = config.get("val_share")
     if config.get("synthetic"):
+        if share is not None:
+            raise UsageError("--synthetic makes up images to validate with: leave out --val-share.")
         if size < 64:
             return data.synthetic(size, 10, MADE_UP // size**2, config["seed"])
         side = size * 256 // 224  # as crops are cut from photographs
         return data.synthetic(side, 10, 8 * MADE_UP // side**2, config["seed"])
-    return data.load(config["data"], size=size, skip_bad=skip_bad)
+    return data.load(config["data"], size=size, skip_bad=skip_bad, val_share=share, seed=config.get("seed", 0))
+
+
+def summary(dataset):
+    """What tells that ranks have found the same data: its name, how many images and classes, and a check sum of classes and labels."""
+    total, counts = zlib.crc32("\0".join(dataset.classes).encode(errors="backslashreplace")), []
+    for labels in (dataset.train_labels, dataset.val_labels):
+        total = zlib.crc32(np.ascontiguousarray(labels, np.int64), total)
+        counts.append(f"{len(labels):,}")
+    return f"{dataset.name} with {' and '.join(counts)} images in {len(dataset.classes)} classes (check sum {total:08x})"
 
 
 def of_checkpoint(Network, config, arguments):
-    """The data set that the options name; without --data that of the checkpoint with this config."""
+    """The data set that the options name; without --data that of the checkpoint with this config.
+
+    A data set with validation images of its own is not split as the run split its own; class folders alone are."""
     if arguments.data:
-        return load_data(Network, {**config, "data": arguments.data, "synthetic": False}, arguments.skip_bad)
+        share = config.get("val_share") if data.only_classes(arguments.data) else None
+        return load_data(Network, {**config, "data": arguments.data, "synthetic": False, "val_share": share}, arguments.skip_bad)
     return load_data(Network, config, arguments.skip_bad or config.get("skip_bad", False))
 
 
@@ -58,3 +75,9 @@ def evenly(images, labels, count):
         return images, labels
     numbers = data.evenly_spaced(len(labels), count)
     return images[numbers] if isinstance(images, np.ndarray) else data.Some(images, numbers), labels[numbers]
+
+
+def seen(images, size):
+    """What a network that is fed squares of `size` pixels sees of images: uint8 (N, size, size, 3), the centre of each."""
+    loader = data.Loader(images, np.zeros(len(images), int), len(images), mean=np.zeros((size, size, 3)), size=size)
+    return next(loader.batches(0))[0].astype(np.uint8)

@@ -13,16 +13,18 @@ from minigrad.training import evaluation
 
 
 def command(Network, arguments):
-    paths = arguments.checkpoint
+    paths, ranks = arguments.checkpoint, arguments.ranks
+    arguments.device = ranks.deal(arguments.device, 1)
     configs = [checked_config(Network, path, arguments) for path in paths]
     dataset = datasets.of_checkpoint(Network, configs[0], arguments)
     for config in configs:
         datasets.same_classes(config, dataset)
+    ranks.same("data", datasets.summary(dataset))
     p = sum(probabilities(Network, path, dataset, arguments) for path in paths) / np.float32(len(paths))
     report(p, dataset, len(paths), arguments.crops)
     if arguments.output:
         try:
-            evaluation.write(Path(arguments.output), p, dataset.val_labels, dataset.classes)
+            ranks.told(lambda: evaluation.write(Path(arguments.output), p, dataset.val_labels, dataset.classes))
         except OSError as error:
             raise cannot_be_written(arguments.output, error, "--output") from None
         print(f"Probabilities, confusions and the errors by class are in {arguments.output}")
@@ -31,14 +33,14 @@ def command(Network, arguments):
 
 def checked_config(Network, path, arguments):
     """The config of a checkpoint. What cannot be read or made is said here, before any image is read; the network is let go."""
-    config = known_config(path, imported.load(path))
+    config = known_config(path, arguments.ranks.told(lambda: imported.load(path)))
     make_network(Network, {**config, "device": arguments.device, "fp32": arguments.fp32, "plain": False}, config["num_classes"])
     return config
 
 
 def probabilities(Network, path, dataset, arguments):
     """What the network of a checkpoint holds the validation images for: float32 (N, classes). The network is let go at the end."""
-    net, checkpoint = load_network(Network, path, arguments.device, arguments.fp32)
+    net, checkpoint = load_network(Network, path, arguments.device, arguments.fp32, arguments.ranks)
     loader = data.Loader(
         dataset.val_images,
         dataset.val_labels,
@@ -49,9 +51,10 @@ def probabilities(Network, path, dataset, arguments):
         workers=arguments.workers,
         crops=arguments.crops,
         device=net.device,
+        share=arguments.ranks.share,
     )
     with enough_memory(net, arguments.batch_size, training=False):
-        return evaluation.probabilities(net, loader, f"evaluating {path}")
+        return evaluation.probabilities(net, loader, f"evaluating {path}", ranks=arguments.ranks)
 
 
 def report(p, dataset, networks, crops):

@@ -1,4 +1,5 @@
-"""figures: the paper's Figures 3 and 4 of a trained network, its curves, what its layers respond to, and which classes it confuses."""
+"""figures: the paper's Figures 3 and 4 of a trained network, its curves, what its layers respond to, which pixels speak for a class, and
+which classes are confused."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -12,8 +13,10 @@ from minigrad.commands.errors import cannot_be_written
 from minigrad.commands.networks import last_with_weights, load_network
 from minigrad.layers import Conv2d, ReLU, Tanh
 from minigrad.training import evaluation
+from minigrad.visualise import explain
 
 SHOWN, QUERIES = 8, 5  # images whose predictions, and whose nearest neighbours, are drawn
+EXPLAINED = 5  # images whose most probable class is followed back to the pixels
 
 
 @dataclass
@@ -45,6 +48,9 @@ def command(Network, arguments):
     if arguments.image is not None:
         image = data.read_fitted(arguments.image, *checkpoint.mean.shape[:2])
     x, _ = next(loader([image], np.zeros(1, int)).batches(0))
+    best = p[chosen[:EXPLAINED]].argmax(axis=1)
+    fed, _ = next(loader(*shown.some(chosen[:EXPLAINED])).batches(0))
+    explanation = explain(net, fed, best)
 
     run = Path(arguments.checkpoint)
     folder = Path(arguments.output or (run if run.is_dir() else run.parent) / "figures")
@@ -53,6 +59,8 @@ def command(Network, arguments):
         if checkpoint.metadata.get("history"):
             plots.curves(checkpoint.metadata["history"], folder / "curves")
         draw_layers(net, checkpoint.mean, image, x, folder)
+        pixels = datasets.seen(shown.some(chosen[:EXPLAINED])[0], fed.shape[1])
+        plots.backwards(pixels, [dataset.classes[k] for k in best], explanation, folder / "backwards")
         draw_answers(shown, p, chosen[:SHOWN], queries, known, nearest, dataset.classes, folder)
     except OSError as error:
         raise cannot_be_written(folder, error, "--output") from None

@@ -10,8 +10,9 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 
 from minigrad.layers import LocalResponseNorm
-from minigrad.training import Checkpoint, TrainingError, load_checkpoint
+from minigrad.training import Checkpoint, TrainingError, fields, load_checkpoint
 
+MOST_CHANNELS = 1024  # more than any of these networks has
 LAYERS = ("conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7", "fc8")
 TORCHVISION = ("features.0", "features.3", "features.6", "features.8", "features.10", "classifier.1", "classifier.4", "classifier.6")
 TORCHVISION_MEAN = 255 * np.array([0.485, 0.456, 0.406])  # of R, G, B; pixels there are from 0 to 1
@@ -66,8 +67,14 @@ def _torch_arrays(path):
     state = _innermost(state)
     if state is None:
         raise TrainingError(f"{path} is no state dict of PyTorch: it holds no dict of arrays; save model.state_dict().")
+    tensors = {name: tensor for name, tensor in state.items() if isinstance(name, str) and isinstance(tensor, torch.Tensor)}
     try:
-        return {name: tensor.detach().float().numpy() for name, tensor in state.items() if isinstance(tensor, torch.Tensor)}
+        for name, tensor in tensors.items():
+            if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():  # few bytes that say they are gigabytes
+                raise TrainingError(f"{path} holds {name}, whose numbers are stored once for many: save it as it is, by .contiguous().")
+        return {name: tensor.detach().float().numpy() for name, tensor in tensors.items()}
+    except TrainingError:
+        raise
     except Exception as error:  # quantised, sparse, on no device
         raise TrainingError(f"{path} holds arrays that cannot be read as float32: {_first_line(error)}.") from None
 
@@ -147,10 +154,10 @@ def _values(path, weights, widths):
     values = {}
     for layer, (W, b), width in zip(LAYERS, weights, (*widths, 4096, 4096, None), strict=True):
         ndim = 4 if layer.startswith("conv") else 2
-        if any(a.dtype.kind != "f" or not np.isfinite(a).all() for a in (W, b)):
-            raise TrainingError(f"{path}: {layer} holds numbers that are no finite floats ({W.dtype}).")
         if W.ndim != ndim or (width is not None and W.shape[0] != width) or b.shape != W.shape[:1]:
             raise TrainingError(f"{path}: {layer} is {W.shape} with a bias of {b.shape}, but {width} outputs are expected.")
+        if any(a.dtype.kind != "f" or not np.isfinite(a).all() for a in (W, b)):
+            raise TrainingError(f"{path}: {layer} holds numbers that are no finite floats ({W.dtype}).")
         if ndim == 4:
             W = W.transpose(2, 3, 1, 0)
         elif layer == "fc6":
@@ -199,37 +206,45 @@ def from_onnx(path):
         raise TrainingError(f"{path} can be read with the package onnx, which is not installed: pip install onnx.") from None
     try:
         graph = onnx.load(path).graph
-    except Exception as error:
-        raise TrainingError(f"{path} is no ONNX file: {error}.") from None
-    arrays = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
-    attributes = [{a.name: onnx.helper.get_attribute_value(a) for a in node.attribute} for node in graph.node]
+        arrays = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
+        attributes = [{a.name: onnx.helper.get_attribute_value(a) for a in node.attribute} for node in graph.node]
+    except Exception as error:  # a damaged file fails in many ways
+        raise TrainingError(f"{path} is no ONNX file: {_first_line(error)}.") from None
     convs = [(node, a) for node, a in zip(graph.node, attributes, strict=True) if node.op_type == "Conv"]
     gemms = [(node, a) for node, a in zip(graph.node, attributes, strict=True) if node.op_type == "Gemm"]
     norms = [a for node, a in zip(graph.node, attributes, strict=True) if node.op_type == "LRN"]
-    if (len(convs), len(gemms)) != (5, 3) or any(len(node.input) != 3 or node.input[1] not in arrays for node, _ in convs + gemms):
+    if (len(convs), len(gemms)) != (5, 3) or any(
+        len(node.input) != 3 or not arrays.keys() >= set(node.input[1:]) for node, _ in convs + gemms
+    ):
         raise TrainingError(f"{path} holds {len(convs)} Conv and {len(gemms)} Gemm with weights and biases, but AlexNet has 5 and 3.")
     weights = []
     for node, a in convs + gemms:
         W, b = arrays[node.input[1]], arrays[node.input[2]].reshape(-1)
         if node.op_type == "Conv":
-            W = _dense(W, a.get("group", 1))
+            W = _dense(path, W, a.get("group", 1))
         weights.append((W if node.op_type == "Conv" or a.get("transB", 0) else W.T, b))
     if not norms:
         return _owt(path, weights)
     values = _values(path, weights, (96, 256, 384, 384, 256))
     values["tower0.conv1.W"] = np.ascontiguousarray(values["tower0.conv1.W"][:, :, ::-1])  # B, G, R
     norm, pads = norms[0], convs[0][1].get("pads", [0, 0, 0, 0])
-    adapted = {
-        "image_size": 227,
-        "conv1_padding": [pads[0], pads[2], pads[1], pads[3]],  # ONNX: top, left, bottom, right
-        # ONNX divides alpha by the size.
-        "lrn": [norm["size"], norm.get("alpha", 1e-4) / norm["size"], norm.get("beta", 0.75), norm.get("bias", 1.0)],
-    }
+    try:
+        adapted = {
+            "image_size": 227,
+            "conv1_padding": [pads[0], pads[2], pads[1], pads[3]],  # ONNX: top, left, bottom, right
+            # ONNX divides alpha by the size.
+            "lrn": [norm["size"], norm.get("alpha", 1e-4) / norm["size"], norm.get("beta", 0.75), norm.get("bias", 1.0)],
+        }
+        fields.ADAPTED(adapted, "")
+    except (fields.FieldError, ArithmeticError, LookupError, TypeError) as error:
+        raise TrainingError(f"{path} has attributes of LRN or padding that make no sense ({error}).") from None
     return _checkpoint(path, values, "one-tower", CAFFE_MEAN, adapted)
 
 
-def _dense(W, groups):
+def _dense(path, W, groups):
     """A convolution of several groups as one of all channels, with weights of 0 between the groups. W (out, in / groups, k, k)."""
+    if W.ndim != 4 or type(groups) is not int or groups < 1 or W.shape[0] % groups or W.shape[1] * groups > MOST_CHANNELS:
+        raise TrainingError(f"{path} holds a convolution of {groups} groups with weights {W.shape}, which AlexNet does not have.")
     outputs, inputs, *window = W.shape
     whole = np.zeros((outputs, inputs * groups, *window), W.dtype)
     for g in range(groups):

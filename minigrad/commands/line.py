@@ -1,17 +1,22 @@
 """The command line of a network: its words, and what is said when something goes wrong."""
 
 import logging
+import shlex
 import sys
 import warnings
 from functools import partial
 
+import numpy as np
+
+import minigrad
 from minigrad import data, training
-from minigrad.commands import benchmark, evaluate, experiment, export, figures, predict, prepare, summary, train
+from minigrad.commands import benchmark, evaluate, experiment, explore, export, figures, predict, prepare, scale, summary, train
 from minigrad.commands.errors import UsageError
 from minigrad.commands.networks import program
 from minigrad.commands.options import command_line
 from minigrad.commands.streams import let_go_of_output, usable_streams
 from minigrad.names import shown
+from minigrad.ranks import ALONE, RankError, join
 
 COMMANDS = {
     "train": train.command,
@@ -19,11 +24,14 @@ COMMANDS = {
     "predict": predict.command,
     "prepare": prepare.command,
     "figures": figures.command,
+    "explore": explore.command,
     "experiment": experiment.command,
     "export": export.command,
     "summary": summary.command,
     "benchmark": benchmark.command,
+    "scale": scale.command,
 }
+SHARED = ("train", "evaluate", "prepare", "benchmark")  # words whose work several processes share
 
 
 def one_line(name, message, *_, **__):
@@ -33,16 +41,26 @@ def one_line(name, message, *_, **__):
 
 def main(Network):
     """The whole program of a class of networks: runs what the command line of this process asks for, and ends the process."""
-    sys.exit(run(Network, sys.argv[1:]))
+    try:
+        ranks = join()
+    except RankError as error:
+        with usable_streams():
+            print(f"{program(Network)}: {error}", file=sys.stderr)
+        sys.exit(2)
+    sys.exit(ranks.run(lambda: run(Network, sys.argv[1:], ranks)))
 
 
-def run(Network, argv):
-    """Run the command line `argv`, a list of texts; returns the exit code: 0, 2 for what the user can put right, 130 after Ctrl-C."""
+def run(Network, argv, ranks=ALONE):
+    """Run the command line `argv`, a list of texts; returns the exit code: 0, 2 for what the user can put right, 130 after Ctrl-C.
+
+    ranks: the processes that share the work."""
     with usable_streams():
         arguments = None
         logging.getLogger("PIL").setLevel(logging.CRITICAL)  # what it logs of broken files names no file
         try:
             arguments = parsed(Network, argv)
+            arguments.ranks = ranks
+            alike(ranks, argv, arguments.word)
             with warnings.catch_warnings():
                 warnings.filterwarnings("ignore", ".* encountered in ", RuntimeWarning)  # a loss that blows up is told in one sentence
                 warnings.filterwarnings("ignore", module=r"PIL\.")  # they name no file; `data` says what matters
@@ -53,8 +71,9 @@ def run(Network, argv):
         except BrokenPipeError:  # `| head` has read enough; what is left must not be flushed into it when Python ends
             let_go_of_output()
             return 0
-        except (UsageError, data.DataError, training.TrainingError) as error:
-            print(f"{program(Network)}: {shown(error)}", file=sys.stderr)
+        except (UsageError, RankError, data.DataError, training.TrainingError) as error:
+            sentence = shown(error).replace("\n", "\\n")
+            print(f"{program(Network)}: {sentence}", file=sys.stderr)
             return 2
         except MemoryError as error:
             advice = ": a smaller --batch-size needs less" if hasattr(arguments, "batch_size") else ""
@@ -66,8 +85,21 @@ def run(Network, argv):
                 f"{program(Network)}: {error.filename or 'A file'} cannot be read or written: {error.strerror or error}.", file=sys.stderr
             )
             return 2
+        except RuntimeError as error:
+            if "start new thread" not in str(error):
+                raise
+            print(f"{program(Network)}: No more threads can be started here: raise the limit (ulimit -u), or end others.", file=sys.stderr)
+            return 2
         except KeyboardInterrupt:
             return 130
+
+
+def alike(ranks, argv, word):
+    """Raises RankError unless all ranks were started alike, UsageError for a word that is for one process."""
+    ranks.same("command line", shlex.join(argv) or "nothing")
+    ranks.same("versions", f"minigrad {minigrad.__version__}, NumPy {np.__version__}")
+    if ranks.size > 1 and word not in SHARED:
+        raise UsageError(f"{word} is the work of one process: start it without the launcher (several share {', '.join(SHARED)}).")
 
 
 def parsed(Network, argv):

@@ -9,6 +9,7 @@ import minigrad
 from minigrad import plain, training
 from minigrad.commands import imported
 from minigrad.commands.errors import UsageError
+from minigrad.ranks import ALONE
 
 
 def program(Network):
@@ -67,9 +68,9 @@ def known_config(path, checkpoint):
     return config
 
 
-def load_network(Network, path, device=None, fp32=False):
-    """The network of a checkpoint, of the fast layers and in test mode, and the checkpoint."""
-    checkpoint = imported.load(path)
+def load_network(Network, path, device=None, fp32=False, ranks=ALONE):
+    """The network of a checkpoint, of the fast layers and in test mode, and the checkpoint, which the first of `ranks` reads for all."""
+    checkpoint = ranks.told(lambda: imported.load(path))
     config = known_config(path, checkpoint)
     net = make_network(Network, {**config, "device": device, "fp32": fp32, "plain": False}, config["num_classes"])
     training.restore(checkpoint, net)

@@ -4,12 +4,14 @@ import argparse
 import inspect
 from collections import Counter
 
+from minigrad.commands.benchmark.peers import NEEDS
 from minigrad.commands.errors import UsageError
 from minigrad.commands.networks import default_variant, program
 from minigrad.device import cores
+from minigrad.training import fields
 
 DATA = (
-    "fashion-mnist (embedded, the default), fashion-mnist:DIR, cifar10:DIR, a folder made by prepare, "
+    "fashion-mnist (embedded, the default), fashion-mnist:DIR, cifar10:DIR, cifar100:DIR, a folder made by prepare, "
     "or one with train/<class>/* and val/<class>/*"
 )
 SCHEDULES = (
@@ -23,25 +25,42 @@ class Parser(argparse.ArgumentParser):
         raise UsageError(f"{message[:1].upper()}{message[1:]}; `{self.prog} --help` shows what there is.")
 
 
-def at_least(low, kind, what):
-    """An argparse type: a finite number of at least `low`."""
+def number_from(low, most, kind, what):
+    """An argparse type: a number from `low` to `most`, as checkpoints keep them (training/fields.py): what they refuse could not go on."""
 
     def number(text):
         try:
             value = kind(text)
         except ValueError:
             value = None
-        if value is None or not low <= value < float("inf"):
+        if value is None or not low <= value <= most:
             raise argparse.ArgumentTypeError(f"{text!r} is not {what}")
         return value
 
     return number
 
 
-WHOLE = at_least(1, int, "a whole number of at least 1")
-NATURAL = at_least(0, int, "a whole number of at least 0")
-CLASSES = at_least(2, int, "a whole number of at least 2")
-RATE = at_least(0.0, float, "a number of at least 0")
+def named(text):
+    """An argparse type: a path or the name of data. An empty one is an unset variable of a shell script, not a wish for the default."""
+    if not text:
+        raise argparse.ArgumentTypeError("it is empty")
+    return text
+
+
+MANY = 1 << 31
+WHOLE = number_from(1, MANY, int, f"a whole number from 1 to {MANY}")
+NATURAL = number_from(0, fields.LARGEST, int, f"a whole number from 0 to {fields.LARGEST}")
+CLASSES = number_from(2, 1 << 24, int, f"a whole number from 2 to {1 << 24}")
+POSITIVE = number_from(1e-9, 1e300, float, "a number above 0, up to 1e300")
+RATE = number_from(0.0, 1e300, float, "a number from 0 to 1e300")
+
+
+def share(text):
+    """An argparse type: a number between 0 and 1."""
+    value = RATE(text)
+    if not 0 < value < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number between 0 and 1")
+    return value
 
 
 def command_line(Network):
@@ -70,6 +89,7 @@ def by_variant(Network, attribute):
 def device(p):
     p.add_argument(
         "--device",
+        type=named,
         metavar="D",
         help="cpu, 0 (a GPU), auto (two GPUs, or one, or the CPU); cpu,cpu or 0,1 for two towers side by side "
         "(default: cpu; of a run that goes on, its own)",
@@ -99,7 +119,7 @@ def skip_bad(p):
 
 
 def checkpoint(p):
-    p.add_argument("--checkpoint", required=True, metavar="RUN", help="a checkpoint or its run folder")
+    p.add_argument("--checkpoint", type=named, required=True, metavar="RUN", help="a checkpoint or its run folder")
 
 
 # ---- the words
@@ -108,18 +128,26 @@ def checkpoint(p):
 def train(p, Network):
     network(p, Network)
     p.add_argument("--plain", action="store_true", default=None, help="with the layers of plain.py: slow, and in the fewest lines")
-    p.add_argument("--data", metavar="DATA", help=DATA)
+    p.add_argument("--data", type=named, metavar="DATA", help=DATA)
     p.add_argument("--synthetic", action="store_true", default=None, help="random images made up on the spot instead of --data")
+    p.add_argument(
+        "--val-share",
+        type=share,
+        metavar="S",
+        help="validate with that share of each class's training images, such as 0.1, drawn by --seed, instead of the data's own validation "
+        "images; class folders may then lie in DIR itself",
+    )
     skip_bad(p)
     recipe(p, Network)
     workers(p)
-    p.add_argument("--resume", metavar="RUN", help="go on with a checkpoint or its run folder")
+    p.add_argument("--resume", type=named, metavar="RUN", help="go on with a checkpoint or its run folder")
     p.add_argument(
         "--checkpoint",
+        type=named,
         metavar="RUN",
         help="start from its weights, a tenth of the usual --lr; with other classes the last layer is new (fine-tuning)",
     )
-    p.add_argument("--output", metavar="DIR", help="run folder (default: a new one in runs/)")
+    p.add_argument("--output", type=named, metavar="DIR", help="run folder (default: a new one in runs/)")
 
 
 def recipe(p, Network):
@@ -130,10 +158,22 @@ def recipe(p, Network):
         p.add_argument(flag, help=f"{help} (default: {default})", **more)
 
     add("--epochs", "how many passes over the images, those before --resume included", type=WHOLE)
+    p.add_argument("--patience", type=WHOLE, metavar="N", help="stop after N epochs without a lower validation error (default: never)")
     add("--batch-size", "images in a step", type=WHOLE)
+    p.add_argument(
+        "--accumulate",
+        type=WHOLE,
+        metavar="N",
+        help="put each batch through the network in N parts and add up their gradients: the same training in less memory (default: 1)",
+    )
     add("--lr", "learning rate", type=RATE)
+    p.add_argument("--scale-lr", action="store_true", default=None, help="times the batch size over the one that --lr is meant for")
+    p.add_argument("--warmup", type=RATE, metavar="E", help="epochs in which lr grows from 0, step by step (default: 0; fractions count)")
     p.add_argument("--momentum", type=RATE, help="(default: 0.9)")
     add("--weight-decay", "what a step takes from each weight, times lr", type=RATE)
+    lars = "lars: each layer has a rate of its own, for large batches; --lr 10 moves it by about a hundredth of its length (default: sgd)"
+    p.add_argument("--optimizer", choices=["sgd", "lars"], help=lars)
+    p.add_argument("--trust", type=RATE, help="of lars: how far a layer may move in a step, as a part of its length (default: 0.001)")
     add("--schedule", SCHEDULES, choices=["plateau", "steps", "linear", "constant"])
     add("--augment", "random crops and flips, which pay off in long runs", action=argparse.BooleanOptionalAction, default=None)
     noise = "the colours of each image vary as those of all pixels do, times S; 0.1 is the paper's; without --augment by default 0"
@@ -141,10 +181,10 @@ def recipe(p, Network):
 
 
 def evaluate(p, Network):
-    p.add_argument("--checkpoint", nargs="+", required=True, metavar="RUN", help="checkpoints or run folders")
-    p.add_argument("--data", metavar="DATA", help="(default: the data of the checkpoint)")
+    p.add_argument("--checkpoint", type=named, nargs="+", required=True, metavar="RUN", help="checkpoints or run folders")
+    p.add_argument("--data", type=named, metavar="DATA", help="(default: the data of the checkpoint)")
     p.add_argument("--crops", type=int, choices=[1, 10], default=1, help="the centre, or the paper's ten crops (default: 1)")
-    p.add_argument("--output", metavar="DIR", help="folder for probabilities.npy, confusion.csv and classes.csv")
+    p.add_argument("--output", type=named, metavar="DIR", help="folder for probabilities.npy, confusion.csv and classes.csv")
     device(p)
     p.add_argument("--batch-size", type=WHOLE, default=128, help="crops at a time (default: 128)")
     workers(p)
@@ -153,39 +193,66 @@ def evaluate(p, Network):
 
 def predict(p, Network):
     checkpoint(p)
-    p.add_argument("images", nargs="+", metavar="IMAGE")
+    p.add_argument("images", type=named, nargs="+", metavar="IMAGE", help="image files, and folders of them")
+    p.add_argument("--csv", type=named, metavar="FILE", help="write the classes and their probabilities there, a row for each image")
     device(p)
     p.add_argument("--top", type=WHOLE, default=5, help="how many classes to show (default: 5)")
 
 
 def prepare(p, Network):
-    p.add_argument("--data", required=True, metavar="SRC", help="class folders, or ILSVRC's tar files and its devkit or label file")
-    p.add_argument("--out", required=True, metavar="DIR", help="the prepared set; what lies there half done is completed, else checked")
+    p.add_argument(
+        "--data", type=named, required=True, metavar="SRC", help="class folders, or ILSVRC's tar files and its devkit or label file"
+    )
+    p.add_argument(
+        "--out", type=named, required=True, metavar="DIR", help="the prepared set; what lies there half done is completed, else checked"
+    )
     p.add_argument("--size", type=WHOLE, default=256, help="pixels of the squares (default: 256)")
-    p.add_argument("--labels", metavar="FILE", help="what flat validation images show (default: found in SRC)")
+    p.add_argument("--labels", type=named, metavar="FILE", help="what flat validation images show (default: found in SRC)")
     skip_bad(p)
     p.add_argument("--workers", type=WHOLE, help="processes (default: one for each core)")
 
 
 def figures(p, Network):
     checkpoint(p)
-    p.add_argument("--data", metavar="DATA", help="(default: the data of the checkpoint)")
-    p.add_argument("--output", metavar="DIR", help="(default: figures in the run folder)")
-    p.add_argument("--image", metavar="FILE", help="whose activations are drawn (default: one of the validation images)")
+    p.add_argument("--data", type=named, metavar="DATA", help="(default: the data of the checkpoint)")
+    p.add_argument("--output", type=named, metavar="DIR", help="(default: figures in the run folder)")
+    p.add_argument("--image", type=named, metavar="FILE", help="whose activations are drawn (default: one of the validation images)")
     p.add_argument("--sample", type=WHOLE, default=5000, metavar="N", help="images of each kind to look at, at most (default: 5000)")
     device(p)
     workers(p)
     skip_bad(p)
 
 
+def explore(p, Network):
+    checkpoint(p)
+    p.add_argument("images", type=named, nargs="+", metavar="IMAGE")
+    p.add_argument("--out", type=named, metavar="FILE", help="(default: explore.html in the run folder)")
+    p.add_argument(
+        "--channels",
+        type=WHOLE,
+        metavar="N",
+        help="every map is in the file; the weights of the N channels of a layer and tower that respond most strongly are, too "
+        "(default: of all in networks of at most a million parameters, else of 48)",
+    )
+
+
 def experiment(p, Network):
-    p.add_argument("which", choices=["relu-vs-tanh", "ablations"], help="Figure 1, or the network without each of its parts in turn")
-    p.add_argument("--data", metavar="DATA", default="fashion-mnist", help=DATA)
+    choices = {
+        "relu-vs-tanh": "Figure 1",
+        "ablations": "the network without each of its parts in turn",
+        "lr-range": "its loss while the learning rate grows",
+    }
+    p.add_argument("which", choices=list(choices), help="; ".join(f"{name}: {what}" for name, what in choices.items()))
+    p.add_argument("--data", type=named, metavar="DATA", default="fashion-mnist", help=DATA)
     p.add_argument("--images", type=WHOLE, metavar="N", help="training images, evenly taken (default: all)")
     p.add_argument("--level", type=WHOLE, default=25, metavar="PERCENT", help="the training error to be reached (default: 25)")
-    p.add_argument("--epochs", type=WHOLE, help="relu-vs-tanh: give up after so many (default: 60); ablations: train so many (default: 8)")
+    p.add_argument(
+        "--epochs",
+        type=WHOLE,
+        help="relu-vs-tanh: give up after so many (default: 60); ablations (default: 8), lr-range (default: 1): train so many",
+    )
     p.add_argument("--seeds", type=WHOLE, default=3, help="how many (default: 3)")
-    p.add_argument("--output", metavar="DIR", help="folder for the table, the numbers and the figure (default: in runs/)")
+    p.add_argument("--output", type=named, metavar="DIR", help="folder for the table, the numbers and the figure (default: in runs/)")
     workers(p)
     skip_bad(p)
 
@@ -194,7 +261,7 @@ def export(p, Network):
     checkpoint(p)
     formats = "onnx: an .onnx file; torch: a .pt2 program for torch.export.load"
     p.add_argument("--to", required=True, choices=["onnx", "torch"], help=formats)
-    p.add_argument("--out", required=True, metavar="FILE")
+    p.add_argument("--out", type=named, required=True, metavar="FILE")
 
 
 def summary(p, Network):
@@ -204,22 +271,45 @@ def summary(p, Network):
 
 def benchmark(p, Network):
     summary(p, Network)
-    p.add_argument("--batch-size", type=WHOLE, default=64, help="(default: 64)")
-    p.add_argument("--steps", type=WHOLE, help="timed steps, after a warm-up (default: 7, on GPUs 20)")
-    p.add_argument("--against", choices=["torch"], help="the same network in PyTorch, steps in turn")
+    p.add_argument("--inference", action="store_true", help="a forward alone instead of a training step")
+    p.add_argument("--batch-size", type=WHOLE, nargs="+", metavar="N", help="(default: 64; of --inference 1 16 128; of --sweep 8 to 512)")
+    p.add_argument("--steps", type=WHOLE, help="timed steps, after a warm-up (default: 7, with --sweep 3, on GPUs 20)")
+    p.add_argument(
+        "--against",
+        choices=list(NEEDS),
+        nargs="+",
+        metavar="PEER",
+        help=f"the same network elsewhere, steps in turn, each in a process of its own: {', '.join(NEEDS)}",
+    )
+    p.add_argument("--sweep", action="store_true", help="how time and memory grow with the batch and the threads, with a picture")
+    p.add_argument("--output", metavar="FILE", default="benchmark.png", help="the picture of --sweep (default: benchmark.png)")
+
+
+def scale(p, Network):
+    p.add_argument("--step", type=POSITIVE, required=True, metavar="S", help="seconds of a training step of one GPU, as `benchmark` says")
+    p.add_argument("--batch-size", type=WHOLE, default=128, help="images in that step (default: 128)")
+    p.add_argument("--bandwidth", type=POSITIVE, required=True, metavar="G", help="Gbit/s that a GPU sends to other machines")
+    p.add_argument("--inside", type=POSITIVE, default=3600.0, metavar="G", help="the same within a machine (default: 3600, as NVLink 4)")
+    p.add_argument("--machine", type=WHOLE, default=8, metavar="N", help="GPUs of a machine, a power of two (default: 8)")
+    p.add_argument("--images", type=WHOLE, default=1_281_167, help="of an epoch (default: ImageNet's 1,281,167)")
+    p.add_argument("--epochs", type=WHOLE, default=90, help="(default: 90)")
+    p.add_argument("--variant", choices=list(Network.variants), default=next(iter(Network.variants)))
+    p.add_argument("--classes", type=CLASSES, default=Network.num_classes, help=f"(default: {Network.num_classes})")
 
 
 WORDS = {
     "train": (train, "train a network (the default word)"),
     "evaluate": (evaluate, "loss, top-1 and top-5 error of checkpoints; several are an ensemble, whose probabilities are averaged"),
-    "predict": (predict, "the most probable classes of image files"),
+    "predict": (predict, "the most probable classes of image files, and of those in folders"),
     "prepare": (prepare, "bring all images to one size once: the central square of each, in files that are read without decoding"),
     "figures": (
         figures,
         "the paper's figures of a trained network: filters, predictions, nearest neighbours; curves, activations, confusions",
     ),
-    "experiment": (experiment, "what the paper claims of its parts, measured again on small images"),
+    "explore": (explore, "one HTML file: every map and every number of the network on photographs, forward and backward"),
+    "experiment": (experiment, "what the paper claims of its parts, measured again on small images; and which learning rates to try"),
     "export": (export, "write a trained network for ONNX runtimes or for PyTorch, its preprocessing included"),
     "summary": (summary, "shapes, parameters, multiply-adds, memory, and what towers exchange"),
     "benchmark": (benchmark, "one training step, layer by layer"),
+    "scale": (scale, "what many machines would bring, calculated from a measured step and a given network"),
 }

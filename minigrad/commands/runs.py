@@ -3,6 +3,7 @@
 import json
 import shlex
 import sys
+import zlib
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 from minigrad import data, files, training
 from minigrad.commands.errors import UsageError
 from minigrad.commands.networks import default_variant, known_config
+from minigrad.data.datasets import parts
 from minigrad.optim import ByEpoch, Constant, LinearDecay, Plateau
 
 RECIPE = ("epochs", "batch_size", "lr", "weight_decay", "schedule", "augment")  # what a variant has defaults for
@@ -23,11 +25,17 @@ FIXED = (  # what a run that goes on cannot change
     "lr",
     "momentum",
     "weight_decay",
+    "optimizer",
+    "trust",
+    "scale_lr",
+    "warmup",
     "schedule",
     "augment",
     "colour_noise",
     "plain",
+    "val_share",
 )
+CHANGEABLE = ("patience", "accumulate")  # what it can, and keeps if nothing else is said
 
 
 # ---- the config
@@ -36,6 +44,8 @@ FIXED = (  # what a run that goes on cannot change
 def new_config(Network, arguments, start=None):
     """What a new run is made with: what was asked for, what the checkpoint it starts from fixes, and the variant's defaults."""
     config = {key: getattr(arguments, key) for key in FIXED if getattr(arguments, key) is not None}
+    if "data" in config and config.get("synthetic"):
+        raise UsageError("--synthetic makes images up instead of --data: give one of them.")
     if start is not None:
         for key in ("variant", "init"):
             there = start.metadata["config"][key]
@@ -52,10 +62,16 @@ def new_config(Network, arguments, start=None):
     if start is not None:
         defaults["lr"] /= 10  # as in the last stage of the paper's pre-trained networks
     more = {"seed": 0, "data": "fashion-mnist", "synthetic": False, "momentum": 0.9, "plain": False}
+    more |= {"optimizer": "sgd", "trust": 0.001, "scale_lr": False, "warmup": 0.0}
     config = {**more, **defaults, **config}
+    if config["scale_lr"]:
+        config["lr"] *= config["batch_size"] / kind.batch_size
     config["data"] = data.absolute(config["data"])
     config.setdefault("colour_noise", kind.colour_noise if config["augment"] else 0.0)
     config["epochs"] = arguments.epochs or defaults["epochs"]
+    for key in CHANGEABLE:
+        if getattr(arguments, key) is not None:
+            config[key] = getattr(arguments, key)
     config["device"], config["fp32"], config["skip_bad"] = arguments.device or "cpu", arguments.fp32, arguments.skip_bad
     return config
 
@@ -70,8 +86,8 @@ def resumed_config(arguments, checkpoint):
             continue
         if value is not None and value != there:
             flag = "--" + key.replace("_", "-")
-            made = f"without {flag}" if value is True and not there else f"with {flag} {there}"
-            raise UsageError(f"The run was made {made}, so it cannot go on with {value}; leave {flag} out.")
+            made = f"without {flag}" if there is None or value is True and not there else f"with {flag} {there}"
+            raise UsageError(f"The run was made {made}, so it cannot go on with {flag if value is True else value}; leave {flag} out.")
     missing = [
         key for key in ("data", "batch_size", "lr", "momentum", "weight_decay", "schedule", "augment", "epochs") if key not in config
     ]
@@ -81,6 +97,9 @@ def resumed_config(arguments, checkpoint):
             "weights with --checkpoint."
         )
     config["epochs"] = arguments.epochs or config["epochs"]
+    for key in CHANGEABLE:
+        if getattr(arguments, key) is not None:
+            config[key] = getattr(arguments, key)
     config["device"] = arguments.device or config.get("device", "cpu")
     for key in ("fp32", "skip_bad"):
         config[key] = getattr(arguments, key) or config.get(key, False)
@@ -92,7 +111,7 @@ def moved(there, here):
     is seen when it is read (`same_data`)."""
 
     def kind(spec):
-        return next((name for name in ("fashion-mnist", "cifar10:") if spec.startswith(name)), "a folder")
+        return spec.partition(":")[0] if spec == "fashion-mnist" or parts(spec)[0] else "a folder"
 
     if kind(there) != kind(here):
         raise UsageError(f"The run was made with --data {there}, so it cannot go on with {here}; leave --data out.")
@@ -100,19 +119,22 @@ def moved(there, here):
 
 
 def same_data(config, dataset, path):
-    """Note in the config how many images there are. With other numbers of them a run that goes on is no longer the same: a warning says so
-    where images may be left out, else UsageError is raised. Older runs do not know their numbers."""
+    """Note in the config how many images there are, and a check sum of their labels. With others a run that goes on is no longer the same:
+    a warning says so where images may be left out, else UsageError is raised. Older runs do not know theirs."""
     now = [len(dataset.train_labels), len(dataset.val_labels)]
     before, config["images"] = config.get("images", now), now
-    if before == now:
+    labels = zlib.crc32(dataset.val_labels.tobytes(), zlib.crc32(dataset.train_labels.tobytes()))
+    labels_before, config["labels"] = config.get("labels", labels), labels
+    if (before, labels_before) == (now, labels):
         return
     made = f"The run was made with {before[0]:,} images to train and {before[1]:,} to validate"
+    here = f"{now[0]:,} and {now[1]:,}" if before != now else "as many of other classes"
     if not config["skip_bad"]:
         raise UsageError(
-            f"{made}, but {dataset.name} has {now[0]:,} and {now[1]:,}: bring them back, or start a new run from its weights with "
+            f"{made}, but {dataset.name} has {here}: bring them back, or start a new run from its weights with "
             f"--checkpoint {shlex.quote(str(path))}."
         )
-    print(f"Warning: {made}; from here on there are {now[0]:,} and {now[1]:,}.", file=sys.stderr)
+    print(f"Warning: {made}; from here on there are {here}.", file=sys.stderr)
 
 
 # ---- the learning rate
@@ -133,7 +155,8 @@ def replanned(checkpoint, config):
     """The checkpoint of a run that goes on; if to another number of epochs than before, with the learning rate's plan for that number, as
     if the run had been made with it. Says so on stderr."""
     before, epochs, done = checkpoint.metadata["config"].get("epochs"), config["epochs"], checkpoint.metadata.get("epoch", 0)
-    if config["schedule"] not in ("linear", "steps") or epochs == before or epochs <= done:
+    planned = config["schedule"] in ("linear", "steps") and "schedule" in checkpoint.metadata
+    if not planned or epochs == before or epochs <= done:
         return checkpoint
     rule = plan(config["schedule"], config["lr"], epochs)
     for _ in range(done):
@@ -169,11 +192,12 @@ def holds_a_run(folder):
     a history without rows, and can be started again in its folder."""
     if (folder / training.CHECKPOINT).exists():
         return True
+    history, config = folder / HISTORY, folder / CONFIG
+    if any(path.exists() and not path.is_file() for path in (history, config)):  # a pipe would be waited for without end
+        return True
     try:
-        history = folder / HISTORY
         if history.exists() and history.read_text(encoding="utf-8").strip() != ",".join(training.COLUMNS):
             return True
-        config = folder / CONFIG
         return config.exists() and "variant" not in json.loads(config.read_text(encoding="utf-8"))
     except (OSError, ValueError, TypeError, RecursionError):
         return True
@@ -202,7 +226,7 @@ class Folder:
             raise self.taken()
 
     def taken(self):
-        if not (self.asked / training.CHECKPOINT).exists():
+        if not (self.asked / training.CHECKPOINT).is_file():
             return UsageError(f"{self.asked} holds a run already, one without a checkpoint to go on with: name another --output.")
         return UsageError(
             f"{self.asked} holds a run already: go on with it by --resume {shlex.quote(str(self.asked))}, or name another --output."

@@ -9,8 +9,9 @@ Where what is:
 
     __main__.py     the command line; checking.py and console.py help it
     notebook.py     check and score, for notebooks; suite.py: the public cases as a pytest plugin
-    exercises.py    the table of exercises: what is written (exercise.py), with which cases it is tried (cases.py; hidden.py draws those
-                    for grading), which mistakes are known (mistakes.py)
+    from_file.py    check_file and score_file, for notebooks that nbgrader and otter grade
+    exercises/      the tables of exercises: what is written (exercise.py), with which cases it is tried (cases.py; hidden.py draws those
+                    for grading), which mistakes are known (mistakes/)
     tasks.py        model solutions of the exercises that are functions; those of the layers stand in minigrad/plain.py
     variants.py     model solutions of the exercises for graded work
     explain.py      what is wanted, derived
@@ -20,8 +21,21 @@ Where what is:
     release/        from a homework to what students get
     grade/          from a folder of submissions to a table of grades"""
 
+from minigrad.coursework.from_file import check_file, score_file
 from minigrad.coursework.notebook import CheckFailed, check, score
 from minigrad.layers import Layer, Parameter
 from minigrad.plain import col2im, four_sides, im2col, output_size
 
-__all__ = ["CheckFailed", "Layer", "Parameter", "check", "col2im", "four_sides", "im2col", "output_size", "score"]
+__all__ = [
+    "CheckFailed",
+    "Layer",
+    "Parameter",
+    "check",
+    "check_file",
+    "col2im",
+    "four_sides",
+    "im2col",
+    "output_size",
+    "score",
+    "score_file",
+]

@@ -10,11 +10,12 @@ from pathlib import Path
 
 from minigrad.coursework.console import ASCII_MARKS, MARKS, UsageError, say, shows_marks
 from minigrad.coursework.exercises import ALL, EXERCISES, find
+from minigrad.coursework.judge.gradients import forward_and_backward
 from minigrad.coursework.judge.inputs import build, in_mode
 from minigrad.coursework.judge.loading import NoSuchImpl, file_of, load
 from minigrad.coursework.judge.outputs import values_of
 from minigrad.coursework.judge.process import judge_in_process
-from minigrad.coursework.judge.runner import attempt, fill_blanks, forward_and_backward
+from minigrad.coursework.judge.runner import attempt, fill_blanks
 from minigrad.coursework.judge.verdict import verdict_of
 from minigrad.coursework.source import plant
 

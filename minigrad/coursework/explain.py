@@ -9,7 +9,7 @@ from minigrad.coursework.blanks import functions_in
 from minigrad.coursework.cases import Case
 from minigrad.coursework.exercises import ALL, find
 from minigrad.coursework.judge.caged.blank import docstring_of
-from minigrad.coursework.judge.runner import by_gradients
+from minigrad.coursework.judge.gradients import by_gradients
 from minigrad.coursework.source import plant, text_of
 
 DERIVATIONS = {
@@ -121,14 +121,17 @@ LOOKED_AT = {
     "changes_in_place": "whether all who hold the array, or a view of it, see the change",
     "keeps_dtype": "the values, and the dtype: float32 and float64 come out as they went in",
     "answers": "the letter",
-    "differences": "slopes of functions of which one uses its memory again; t is restored bit by bit",
-    "adjoint_of_im2col": "whether it is the transpose of im2col",
+    "differences": "slopes, in float64, of functions of which one uses its memory again, and with another h; t is restored bit by bit",
+    "adjoint_of_im2col": "whether it is the transpose of im2col; float32 in gives float32 out",
     "adjoint": "whether backward is the transpose of forward",
     "towers_in_one": "towers side by side against one tower with your weights",
-    "same_network": "names, shapes and values of the whole network",
-    "drops": "how many numbers are dropped and by what the rest is multiplied; masks of two images and of two steps differ",
-    "crops": "whether each crop is a piece of its image, every place and both sides occur, and images have draws of their own",
-    "noise": "whether all pixels of an image shift alike, and by how much on average; the images stay as they were",
+    "same_network": "names, settings, shapes and values of the whole network, stage by stage",
+    "drops": "how many numbers are dropped and by what the rest is multiplied; masks of two images and of two steps differ; float32 in "
+    "gives float32 out, from forward and, with what it keeps, from backward",
+    "crops": "whether each crop is a piece of its image, every place and both sides occur equally often, images have draws of their own, "
+    "and all draws come from rng",
+    "noise": "whether all pixels of an image shift alike, how the shifts are distributed, and whether all draws come from rng; the images "
+    "stay as they were",
     "one_number": "a single weight or bias, step by step",
     "trajectory": "weights, biases and velocities while lr changes, down to 0; in place; gradients stay as they were",
     "drops_channels": "which channels are dropped and by what the rest is multiplied; masks of two images and of two steps differ",

@@ -29,7 +29,7 @@ class Homework:
     seed       the secret from which the hidden cases come
     feedback   what students learn about these, one of minigrad.coursework.feedback.LEVELS
     forbidden  names of imports that are refused besides the usual ones
-    partial    nbgrader gives points in proportion to the cases that pass, not all or none
+    partial    an exercise earns points in proportion to the cases that pass, not all or none
     points     id of an exercise -> points
     late       the share of the points that each day after `deadline` takes off, from 0 to 1
     deadline   a datetime, or None where nobody counts from it
@@ -93,7 +93,7 @@ def read_homework(path):
     level = settings.get("feedback", "hint")
     if level not in feedback.LEVELS:
         raise HomeworkError(f"{path}: feedback must be one of {', '.join(feedback.LEVELS)}, not {level!r}")
-    partial = settings.get("partial", "no")
+    partial = settings.get("partial", "yes")
     if partial not in ("yes", "no"):
         raise HomeworkError(f"{path}: partial must be yes or no, not {partial!r}")
     points, choices = {}, []

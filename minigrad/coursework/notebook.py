@@ -51,6 +51,9 @@ def score(id, solution, points=None, *, seed=0, hidden=None):
         share = verdict["earned"] / verdict["possible"]
         points = verdict["possible"] if points is None else points
         print(f"{id}: {verdict['status']}, {round(share * points, 2):g} of {points:g} points")
+        failing = next((case_verdict for case_verdict in verdict["cases"] if case_verdict["status"] == "wrong"), None)
+        if failing is not None and hidden is None:
+            print(failing["message"])
         return float(min(max(round(share * points, 4), 0.0), points))
     except Exception as error:
         print(f"{id}: 0 points: {error}")

@@ -16,12 +16,14 @@ from functools import cache
 class Mistake:
     """A planted bug: an edit of the model's text. `old` must occur there exactly once, so that a bug cannot quietly cease to be one.
 
-    hint: the sentence for somebody who has made it; "" where only its position can be told."""
+    hint: the sentence for somebody who has made it; "" where only its position can be told. overwrites: a later window overwrites what an
+    earlier one wrote; that is seen in whatever order the windows come."""
 
     name: str
     old: str
     new: str
     hint: str = ""
+    overwrites: bool = False
 
 
 # ---- the text of a source
@@ -74,7 +76,7 @@ def plant(source, mistake=None):
                 f"{name}, mistake {mistake.name!r}: {mistake.old!r} occurs {text.count(mistake.old)} times in the model, not once"
             )
         text, name = text.replace(mistake.old, mistake.new), f"{name}, {mistake.name}"
-    filename = f"<{name}>"
+    filename = f"<model {name}>"  # errors show no line of such files
     linecache.cache[filename] = len(text), None, text.splitlines(keepends=True), filename
     space = dict(vars(module_of(source)))
     exec(compile(text, filename, "exec"), space)

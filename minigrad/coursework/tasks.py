@@ -38,7 +38,8 @@ def numerical_gradient(f, t, dy, h=6e-6):
     step h: an array shaped as t.
 
     t is float64. It is changed in place, one number at a time, handed to f, and restored exactly.
-    f may give its next answer in the same memory: copy what it gives."""
+    f may give its next answer in the same memory: copy what it gives. The gradient is float64,
+    too."""
     gradient = np.empty(t.shape)
     for i in np.ndindex(t.shape):
         old = t[i]

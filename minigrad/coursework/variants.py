@@ -1,7 +1,7 @@
 """Model solutions of the variants, exercises for graded work. Those of the layers are public; these are not in the library.
 
 Each needs the same thinking as one of the library's layers. Their exercises, mistakes and hidden cases stand with the others, in
-exercises.py, mistakes.py and hidden.py."""
+exercises/, mistakes/ and hidden.py."""
 
 import numpy as np
 

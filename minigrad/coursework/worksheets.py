@@ -49,11 +49,13 @@ def worksheet(title, parts, form="blank"):
     return f'"""{title}"""\n\n' + "\n".join(import_lines(sources)) + "\n\n\n" + "\n\n".join(bodies)
 
 
-def import_lines(sources):
+def import_lines(sources, beside=()):
     """The imports that a file with these sources needs, as lines: NumPy, and those of their modules whose names they use.
 
+    beside: names that the text around defines, so that none of them is imported over what a student wrote.
+
     What comes from this project is imported from minigrad, or else from minigrad.coursework, which offers it."""
-    own = {source.__name__ for source in sources}
+    own = {source.__name__ for source in sources} | set(beside)
     lines, from_coursework, from_minigrad = {"import numpy as np"}, set(), set()
     for source in sources:
         module, parts = module_of(source), [source, *(h for h in helpers(source) if private(h.__name__))]

@@ -2,6 +2,9 @@
 
 CUPY = ("cupy", "cupy-cuda11x", "cupy-cuda12x", "cupy-cuda13x")  # packages that bring a module `cupy`
 INSTEAD = "use 'cpu', or 'cpu,cpu' for two towers side by side"
+HEADERS = (
+    '#include <cuda_fp16.h>\nextern "C" __global__ void headers() {}'  # what CuPy's own kernels include, compiled when they are needed
+)
 
 
 def installed(name):
@@ -40,12 +43,20 @@ def find(name="0"):
         raise unusable(no_device(runtime, error)) from None
     if count == 0:
         raise unusable("CUDA finds none in this machine")
+    package = (packages or ["cupy-cuda13x"])[0]
     for library in ("cublas", "nvrtc"):
         try:
             getattr(cupy.cuda, library)
         except (ImportError, AttributeError):
-            package = (packages or ["cupy-cuda13x"])[0]
             raise unusable(f"CuPy finds no {library}, which is a part of CUDA; pip install '{package}[ctk]'") from None
+    try:
+        with cupy.cuda.Device(min(int(name), count - 1)):
+            cupy.RawModule(code=HEADERS).compile()
+    except cupy.cuda.compiler.CompileException:
+        raise unusable(
+            f"CuPy finds no headers of CUDA, which containers made for running lack; pip install '{package}[ctk]', "
+            f"or take a container made for development"
+        ) from None
     return cupy, count
 
 

@@ -15,5 +15,16 @@ typedef Lanes<unsigned char> Bytes;
   for (unsigned i = blockIdx.x * blockDim.x + threadIdx.x; i < (unsigned)(n); i += blockDim.x * gridDim.x)
 #define EACH_LANE(l) for (int l = 0; l < LANES; ++l)
 
+// max(t, 0), where a kernel takes in the ReLU before it. Not fmax, which turns NaN into 0 and hides a run that diverges.
+__device__ inline Reals rectified(Reals t) {
+  EACH_LANE(l) t.v[l] = t.v[l] < 0 ? 0 : t.v[l];
+  return t;
+}
+// g where t > 0, else 0: what comes back through it
+__device__ inline Reals where_positive(Reals t, Reals g) {
+  EACH_LANE(l) g.v[l] = t.v[l] > 0 ? g.v[l] : 0;
+  return g;
+}
+
 // The windows o with o * stride <= p < o * stride + size are first_window .. p / stride.
 __device__ inline int first_window(int p, int size, int stride) { return p < size ? 0 : (p - size) / stride + 1; }

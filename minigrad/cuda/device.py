@@ -5,6 +5,7 @@ is freed serves the next array of the same stream without waiting (CuPy's memory
 once, for the loss."""
 
 import functools
+import math
 import os
 import threading
 import warnings
@@ -16,20 +17,26 @@ import numpy as np
 from minigrad.cuda import find, kernels
 from minigrad.device import CPU, Device
 
+TF32 = 7  # CuPy's number for it
 THREADS = 256  # of a block
 BLOCKS = 16  # for each multiprocessor, at most: a thread takes several elements rather than more blocks waiting
 WORKSPACE = 4 << 30  # bytes for the patches of a convolution, at most
+ENVIRONMENT = {  # unless it says otherwise
+    "CUPY_TF32": "1",  # float32 matrices are multiplied in TF32: operands of 10 bits, sums in float32
+    "CUBLAS_WORKSPACE_CONFIG": ":4096:8",  # the same bits each time, with two streams at work on one GPU, too
+}
+REFUSED = "CUBLAS_STATUS_ALLOC_FAILED", "CUBLAS_STATUS_NOT_INITIALIZED"  # cuBLAS says the latter, too, where memory is short
 
-inside = threading.local()  # .devices: those that this thread has entered, the current one last
+
+class Inside(threading.local):
+    """devices: those that a thread has entered, the current one last; with each, whether it was another that was current before, and the
+    caller's stream where it is to wait."""
+
+    def __init__(self):
+        self.devices = []
 
 
-@functools.cache
-def tf32(cupy, index):
-    """Whether CuPy multiplies float32 matrices in TF32: operands of 10 bits, sums in float32. So unless the environment has
-    CUPY_TF32=0, or the GPU knows no TF32. CuPy reads the variable at the first product and then keeps to it."""
-    if int(cupy.cuda.Device(index).compute_capability) < 80:
-        return False
-    return int(os.environ.setdefault("CUPY_TF32", "1")) > 0
+inside = Inside()
 
 
 @functools.cache
@@ -37,6 +44,11 @@ def say_if_apart(cupy, one, other):
     """Warn, once, if two GPUs cannot reach each other's memory; CUDA then copies through the host by itself."""
     if not cupy.cuda.runtime.deviceCanAccessPeer(one, other):
         warnings.warn(f"GPUs {one} and {other} cannot reach each other's memory: what they exchange goes through the host", stacklevel=4)
+
+
+def out_of_memory(error):
+    """Whether an error of CUDA's libraries says that there is no room; CuPy's own pool raises a MemoryError."""
+    return type(error).__name__ == "CUBLASError" and any(name in str(error) for name in REFUSED)
 
 
 class CudaDevice(Device):
@@ -48,6 +60,7 @@ class CudaDevice(Device):
 
     is_gpu = True
     threads = 1
+    lanes = kernels.LANES  # neighbouring channels that a kernel's thread handles at once, where their number allows it
 
     def __init__(self, name, threads=None):
         self.name, self.index = str(int(name)), int(name)
@@ -59,12 +72,15 @@ class CudaDevice(Device):
                 f"'0,0' puts both towers on one GPU, 'cpu,cpu' on the two halves of the CPU"
             )
         self.memory_space, cuda = self, self.xp.cuda
-        self.gpu, self.tf32 = cuda.Device(self.index), tf32(self.xp, self.index)
-        self.functions = {}
+        for name, value in ENVIRONMENT.items():
+            os.environ.setdefault(name, value)
+        self.gpu = cuda.Device(self.index)
+        self.kernels, self.kept = {}, None
         with self.gpu:  # streams and events belong to the device that is current when they are made
             self.stream, self.copies = cuda.Stream(non_blocking=True), cuda.Stream(non_blocking=True)
             self.event, self.before = cuda.Event(disable_timing=True), cuda.Event(disable_timing=True)
-            self.workspace = min(WORKSPACE, cuda.runtime.memGetInfo()[0] // 4)
+            # Of all memory, not of what is free: parts of a batch are summed up in this order, and a run's numbers are its own.
+            self.workspace = min(WORKSPACE, cuda.runtime.memGetInfo()[1] // 4)
         self.blocks_at_most = BLOCKS * self.properties(self.index)["multiProcessorCount"]
 
     def __repr__(self):
@@ -72,6 +88,12 @@ class CudaDevice(Device):
 
     def __reduce__(self):
         return Device, (self.name,)
+
+    @property
+    def tf32(self):
+        """Whether CuPy multiplies float32 matrices in TF32, which depends on the GPU and on CUPY_TF32 at the process's first product, or
+        when it is first asked here."""
+        return int(self.gpu.compute_capability) >= 80 and self.xp._core.get_compute_type(np.float32) == TF32
 
     def properties(self, index):
         return self.xp.cuda.runtime.getDeviceProperties(index)
@@ -100,7 +122,7 @@ class CudaDevice(Device):
         return "float32, products in TF32" if self.tf32 else "float32"
 
     def __enter__(self):
-        devices = inside.__dict__.setdefault("devices", [])
+        devices = inside.devices
         others = not devices or devices[-1][0] is not self
         caller = None
         if others:
@@ -120,6 +142,13 @@ class CudaDevice(Device):
             if caller is not None:
                 caller.wait_event(self.record())
             self.gpu.__exit__(*error)
+        if error[0] is not None and out_of_memory(error[1]):
+            raise MemoryError(str(error[1])) from error[1]
+
+    @property
+    def is_current(self):
+        """Whether this thread works on this device: then nothing need be entered, which would cost as much as a launch."""
+        return bool(inside.devices) and inside.devices[-1][0] is self
 
     def record(self):
         """The event of all that the stream holds so far, until it is recorded again."""
@@ -127,19 +156,36 @@ class CudaDevice(Device):
         return self.event
 
     def empty(self, shape, dtype):
+        if self.is_current:
+            return self.xp.empty(shape, dtype)
         with self:
             return self.xp.empty(shape, dtype)
 
+    def scratch(self, shape, dtype):
+        """An uninitialised array in memory that is kept for the next call, which may overwrite it: for the largest arrays, the patches of
+        one convolution at a time. From a pool, arrays of so many sizes would take up to half as much again as the largest."""
+        nbytes = math.prod(shape) * np.dtype(dtype).itemsize
+        with self:
+            if self.kept is None or self.kept.size < nbytes:
+                self.kept = None  # first, for there may be no room for both
+                self.kept = self.xp.empty((nbytes,), np.uint8)
+            return self.xp.ndarray(shape, dtype, self.kept.data)
+
     def asarray(self, array, dtype=None):
         """Contiguous, as kernels and products want it."""
-        if isinstance(array, self.xp.ndarray) and array.data.device_id != self.index:
-            array = CPU.asarray(array)
+        if isinstance(array, self.xp.ndarray):
+            if array.data.device_id != self.index:
+                array = CPU.asarray(array)
+            elif array.flags.c_contiguous and dtype in (None, array.dtype):
+                return array
         with self:
             return self.xp.ascontiguousarray(self.xp.asarray(array), dtype)
 
     def numpy(self, array):
         if isinstance(array, np.ndarray):
             return array
+        if array.data.device_id != self.index:
+            return CPU.asarray(array)
         with self:
             return array.get()
 
@@ -168,51 +214,72 @@ class CudaDevice(Device):
         target.stream.wait_event(self.record())
         return copy
 
-    def launch(self, file, kernel, units, *arguments, channels=1, blocks=None):
+    def launch(self, file, kernel, units, *arguments, channels=1, blocks=None, dtype=None):
         """Run a kernel of file.cu on so many units of work, or on so many blocks.
 
         arguments: arrays; numbers; a dict of the fields for a struct. Where `channels` is a multiple of 4 a thread takes four units.
+        dtype: float32 or float64, which of the two builds; that of the first array of either unless it is given.
         Raises TypeError or ValueError for what CUDA would not notice: another dtype, strides, memory of another device."""
         if units >= 1 << 31:
             raise ValueError(f"{kernel}: {units:,} numbers are more than a kernel can count: make the batch smaller")
-        ndarray = self.xp.ndarray
-        dtype = next(a.dtype for a in arguments if isinstance(a, ndarray) and a.dtype.kind == "f")
-        aligned = channels % kernels.LANES == 0 and all(a.data.ptr % 16 == 0 for a in arguments if isinstance(a, ndarray))
+        ndarray, aligned = self.xp.ndarray, channels % kernels.LANES == 0
+        for a in arguments:
+            if type(a) is ndarray:
+                if dtype is None and a.dtype.kind == "f":
+                    dtype = a.dtype
+                if a.data.ptr % 16:
+                    aligned = False
         lanes = kernels.LANES if aligned else 1
-        text, wanted, function = self.function(file, kernel, dtype, lanes)
-        if len(arguments) != len(wanted):
-            raise TypeError(f"{kernel} takes {len(wanted)} arguments, not {len(arguments)}")
-        packed = tuple(self.argument(kernel, text, dtype, *pair) for pair in zip(arguments, wanted, strict=True))
-        blocks = blocks or min(-(-units // (lanes * THREADS)), self.blocks_at_most)
-        with self:
-            function((blocks,), (THREADS,), packed)
+        if self.is_current:
+            self.run_kernel(file, kernel, dtype, lanes, units, arguments, blocks)
+        else:
+            with self:  # a kernel is loaded onto the current GPU
+                self.run_kernel(file, kernel, dtype, lanes, units, arguments, blocks)
 
-    def function(self, file, kernel, dtype, lanes):
-        """A compiled kernel, with its text and the arguments it takes; loaded once."""
-        key = file, kernel, dtype, lanes
-        if key not in self.functions:
+    def run_kernel(self, file, name, dtype, lanes, units, arguments, blocks):
+        """Launch it, with its arguments as CUDA is to be given them. Every step of a training passes here a hundred times."""
+        key = file, name, dtype, lanes
+        kernel = self.kernels.get(key)
+        if kernel is None:
             text = kernels.source(file)
             module = self.xp.RawModule(code=text, options=kernels.options(dtype, lanes))
-            self.functions[key] = text, kernels.signatures(text)[kernel], module.get_function(kernel)
-        return self.functions[key]
+            kernel = self.kernels[key] = kernels.Kernel(module.get_function(name), text, name, dtype)
+        if len(arguments) != len(kernel.wanted):
+            raise TypeError(f"{name} takes {len(kernel.wanted)} arguments, not {len(arguments)}")
+        ndarray, index, given = self.xp.ndarray, self.index, []
+        for value, (wanted, is_array, kind) in zip(arguments, kernel.wanted):  # noqa: B905
+            if is_array:
+                if type(value) is not ndarray or value.dtype != kind or value.data.device_id != index or not value.flags.c_contiguous:
+                    raise self.refusal(f"{name}: {wanted.name}", value, kind)
+                given.append(value)
+            elif type(value) is dict:
+                given.append(kernels.plain(kernel.text, wanted.base, dtype, tuple(value.items())))
+            else:
+                given.append(kind.type(value))
+        blocks = blocks or min(-(-units // (lanes * THREADS)), self.blocks_at_most)
+        kernel.function((blocks,), (THREADS,), given)
 
-    def argument(self, kernel, text, dtype, value, wanted):
-        """What CUDA is to be given for an argument."""
-        kind = wanted.dtype(text, dtype)
-        if not wanted.array:
-            return kernels.packed(text, wanted.base, dtype, tuple(value.items())) if isinstance(value, dict) else kind.type(value)
-        if not isinstance(value, self.xp.ndarray) or value.dtype != kind:
-            raise TypeError(f"{kernel}: {wanted.name} must be an array of {kind} on a GPU, not {getattr(value, 'dtype', type(value))}")
+    def address(self, name, array, dtype):
+        """Where an array lies, for a struct that holds addresses. Raises TypeError or ValueError for what CUDA would not notice."""
+        if array.dtype != dtype or array.data.device_id != self.index or not array.flags.c_contiguous:
+            raise self.refusal(name, array, dtype)
+        return array.data.ptr
+
+    def refusal(self, name, value, dtype):
+        """Why a kernel cannot have that array."""
+        if type(value) is not self.xp.ndarray or value.dtype != dtype:
+            return TypeError(f"{name} must be an array of {dtype} on a GPU, not {getattr(value, 'dtype', type(value))}")
         if value.data.device_id != self.index:
-            raise ValueError(f"{kernel}: {wanted.name} lies on GPU {value.data.device_id}, not {self.index}")
-        if not value.flags.c_contiguous:
-            raise ValueError(f"{kernel}: {wanted.name} must be contiguous, for a kernel sees nothing of strides")
-        return value
+            return ValueError(f"{name} lies on GPU {value.data.device_id}, not {self.index}")
+        return ValueError(f"{name} must be contiguous, for a kernel sees nothing of strides")
 
     def host_empty(self, shape, dtype):
         count, dtype = int(np.prod(shape)), np.dtype(dtype)
-        with self.gpu:
-            memory = self.xp.cuda.alloc_pinned_memory(count * dtype.itemsize)
+        try:
+            with self.gpu:
+                memory = self.xp.cuda.alloc_pinned_memory(count * dtype.itemsize)
+        except self.xp.cuda.runtime.CUDARuntimeError as error:
+            raise MemoryError(f"no room for {count * dtype.itemsize:,} bytes of pinned memory: {error}") from error
         return np.frombuffer(memory, dtype, count).reshape(shape)
 
     def upload(self, batches):

@@ -58,27 +58,48 @@ def signatures(text):
 
 @functools.cache
 def struct(text, name, dtype):
-    """The NumPy dtype of `struct name {...};` in a build for `dtype`."""
+    """The NumPy dtype of `struct name {...};` in a build for `dtype`. A field may be an address, an array, or a struct of its own."""
     fields = []
     for declaration in re.search(rf"struct\s+{name}\s*\{{([^}}]*)\}}", without_comments(text))[1].split(";"):
-        *base, last = declaration.split(",")[0].split() or [""]
-        names = [last, *(part.strip() for part in declaration.split(",")[1:])]
-        base = " ".join(base)
-        fields += [(field, dtype if base == "real" else C_TYPES[base]) for field in names if field]
+        *base, first = declaration.split(",")[0].replace("const ", "").split() or [""]
+        for field in [first, *declaration.split(",")[1:]] if base else ():
+            name, *count = re.findall(r"\w+", field)
+            fields.append((name, field_type(text, " ".join(base), dtype), *[(int(n),) for n in count]))
     return np.dtype(fields, align=True)
 
 
-@functools.lru_cache(4096)
-def packed(text, name, dtype, fields):
-    """A struct by value, as a kernel takes it: a structured array without dimensions. fields: (name, value) pairs, all of them.
+def field_type(text, base, dtype):
+    """The NumPy dtype of a field whose C type is `base`."""
+    if base.endswith("*"):
+        return np.dtype("uint64")
+    return dtype if base == "real" else np.dtype(C_TYPES[base]) if base in C_TYPES else struct(text, base, dtype)
 
-    Remembered, for the shapes of a run repeat, and making one costs as much as several launches."""
+
+def packed(text, name, dtype, fields):
+    """A struct by value, as a kernel takes it: a structured array without dimensions. fields: (name, value) pairs, all of them; of a field
+    that is an array the value is a tuple."""
     wanted, values = struct(text, name, dtype), dict(fields)
     if set(values) != set(wanted.names):
         raise TypeError(f"struct {name} has the fields {', '.join(wanted.names)}, but {', '.join(values)} were given")
-    made = np.array(tuple(values[field] for field in wanted.names), wanted)
+    made = np.array(tuple(list(v) if isinstance(v, tuple) else v for v in (values[field] for field in wanted.names)), wanted)
     made.flags.writeable = False
     return made
+
+
+@functools.lru_cache(4096)
+def plain(text, name, dtype, fields):
+    """`packed` without its fields' names, which CuPy would look through at every launch. Remembered, for the shapes of a run repeat, and
+    making one costs as much as several launches."""
+    made = packed(text, name, dtype, fields)
+    return made.view(f"V{made.itemsize}")
+
+
+class Kernel:
+    """A compiled kernel of one build: how it is called, and what it takes: a list of (`Argument`, whether it is an array, its dtype)."""
+
+    def __init__(self, function, text, name, dtype):
+        self.function, self.text = function, text
+        self.wanted = [(argument, argument.array, argument.dtype(text, dtype)) for argument in signatures(text)[name]]
 
 
 def without_comments(text):

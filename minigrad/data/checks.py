@@ -3,6 +3,7 @@
 import os
 import stat
 import unicodedata
+from pathlib import Path
 
 from minigrad.names import shown
 
@@ -12,6 +13,11 @@ class DataError(ValueError):
 
     def __init__(self, sentence):
         super().__init__(shown(sentence).replace("\n", "\\n"))
+
+
+def at_home(path):
+    """The `Path` with ~ and ~name as the home folder; of somebody who is not known it stays as it is."""
+    return Path(os.path.expanduser(path))
 
 
 def open_file(path):
@@ -64,7 +70,8 @@ def known_classes(found, known, val, train):
     for name, files in found.items():
         own = composed.get(unicodedata.normalize("NFC", name))
         if own is None:
-            raise DataError(f"{val / name} is a class that {train} does not have.")
+            packed = f", only {name}.tar: unpack it, or use prepare, which reads tars" if (train / f"{name}.tar").is_file() else ""
+            raise DataError(f"{val / name} is a class that {train} does not have{packed}.")
         if own in matched:
             raise DataError(f"{val} holds two classes whose names look the same, {ascii(own)} and {ascii(name)}: rename one of them.")
         matched[own] = files

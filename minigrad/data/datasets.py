@@ -1,20 +1,21 @@
-"""Data sets by their names: the embedded Fashion-MNIST, files of Fashion-MNIST and CIFAR-10, folders of photographs, made-up images."""
+"""Data sets by their names: the embedded Fashion-MNIST, files of Fashion-MNIST and of CIFAR, folders of photographs, made-up images."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from minigrad.data.checks import DataError, check_labels
-from minigrad.data.cifar10 import read_cifar10
-from minigrad.data.folders import SYSTEM, is_file, is_folder, read_folders, visible
+from minigrad.data.checks import DataError, at_home, check_labels
+from minigrad.data.cifar import ARCHIVES, read_cifar
+from minigrad.data.folders import SYSTEM, is_file, is_folder, read_folders, training_folder, visible
 from minigrad.data.idx import FASHION_MNIST, read_fashion_mnist
-from minigrad.data.images import Folder, evenly_spaced, open_image
+from minigrad.data.images import Folder, Some, evenly_spaced, open_image
 from minigrad.data.records import read_set
 from minigrad.data.shards import Shards, is_prepared, load_prepared
 from minigrad.names import one_name
 
+KINDS = ("fashion-mnist:", *(f"{name}:" for name in ARCHIVES))  # of folders that hold files of their own format
 GLANCES = 100  # photographs whose sizes say what a folder holds
 
 
@@ -23,16 +24,16 @@ class Dataset:
     """Images to train and to validate with.
 
     name           short, fit for a file name
-    *_images       uint8 (N, H, W, C), C 1 or 3; or a `Folder` or `Shards`: sequences of uint8 (H, W, 3), read when asked for
+    *_images       uint8 (N, H, W, C), C 1 or 3; or a `Folder`, `Shards` or `Some`: sequences of uint8 (H, W, 3), read when asked for
     *_labels       int64 (N,), from 0 to len(classes) - 1
     classes        tuple of str
     ids            tuple of str, the classes' WordNet ids (folder names); of prepared sets only
     mean, colours  the training images' mean and components of colour (colour.py); of prepared sets only"""
 
     name: str
-    train_images: np.ndarray | Folder | Shards
+    train_images: np.ndarray | Folder | Shards | Some
     train_labels: np.ndarray
-    val_images: np.ndarray | Folder | Shards
+    val_images: np.ndarray | Folder | Shards | Some
     val_labels: np.ndarray
     classes: tuple
     ids: tuple = ()
@@ -40,25 +41,37 @@ class Dataset:
     colours: tuple | None = None
 
 
-def load(spec=None, *, size=28, skip_bad=False):
+def load(spec=None, *, size=28, skip_bad=False, val_share=None, seed=0):
     """The data set that `spec` names; test images serve as validation images.
 
     None, "fashion-mnist"   the embedded part: 10,000 + 2,000 images, 28 x 28 grey
     "fashion-mnist:DIR"     the four IDX files, plain or .gz (MNIST's own have the same format)
     "cifar10:DIR"           the official archive, binary or Python version, unpacked
+    "cifar100:DIR"          the same of CIFAR-100, its hundred fine classes
     DIR                     what `prepare` made, or DIR/train/<class>/* and DIR/val/<class>/*: image files, decoded on demand
 
     The photographs of a folder become squares of `size` pixels, or, from 64 on, of size * 256 / 224, so that crops of `size` can be cut
-    from them. With skip_bad every file of a folder is decoded once on loading; what fails is left out and listed on stderr. Raises
-    DataError with one sentence for anything that is missing or broken."""
+    from them. With skip_bad every file of a folder is decoded once on loading; what fails is left out and listed on stderr.
+
+    val_share: the share of each class's training images, a number between 0 and 1, to validate with instead of the set's own validation
+    images, which are left alone: drawn by the seed, the same ones each time (see `held_out`). Class folders may then lie in DIR itself.
+    Raises DataError with one sentence for anything that is missing or broken."""
     spec = "fashion-mnist" if spec is None else os.fspath(spec)
+    found = read(spec, size, skip_bad, val_share is None)
+    return found if val_share is None else held_out(found, val_share, seed)
+
+
+def read(spec, size, skip_bad, validate):
+    """The data set that `spec` names. validate: whether folders of photographs must hold validation images."""
     if spec == "fashion-mnist":
         return embedded()
-    if spec.startswith("fashion-mnist:"):
-        return dataset("fashion-mnist", *read_fashion_mnist(existing(spec.removeprefix("fashion-mnist:"))), FASHION_MNIST)
-    if spec.startswith("cifar10:"):
-        return dataset("cifar10", *read_cifar10(existing(spec.removeprefix("cifar10:"))))
-    spec = Path(spec).expanduser()
+    kind, folder = parts(spec)
+    if kind == "fashion-mnist:":
+        return dataset("fashion-mnist", *read_fashion_mnist(existing(folder)), FASHION_MNIST)
+    if kind:
+        name = kind.removesuffix(":")
+        return dataset(name, *read_cifar(ARCHIVES[name], existing(folder)))
+    spec = at_home(spec)
     if is_prepared(spec):
         prepared = Dataset(**load_prepared(spec))
         for split, labels in (("train", prepared.train_labels), ("val", prepared.val_labels)):
@@ -66,26 +79,57 @@ def load(spec=None, *, size=28, skip_bad=False):
         return prepared
     folder = existing(spec)
     pixels = round(size * 256 / 224) if size >= 64 else size
-    return dataset(one_name(folder.resolve().name) or "images", *read_folders(folder, pixels, skip_bad))
+    return dataset(one_name(folder.resolve().name) or "images", *read_folders(folder, pixels, skip_bad, validate))
+
+
+def held_out(dataset, share, seed):
+    """The data set with that share of each class's training images to validate with: of n images share * n, rounded, at least one; which,
+    is drawn from the seed and the class's number. The others train, in the order they had. Raises DataError for a class of one image."""
+    labels, chosen = dataset.train_labels, np.zeros(len(dataset.train_labels), bool)
+    for label, name in enumerate(dataset.classes):
+        own = np.flatnonzero(labels == label)
+        if len(own) == 1:
+            raise DataError(f"{dataset.name} has one image of the class {name}, which cannot both train and validate.")
+        count = min(max(1, round(share * len(own))), len(own) - 1)
+        chosen[np.random.default_rng([seed, label]).permutation(own)[:count]] = len(own) > 0
+    parts = {}
+    for split, numbers in (("train", np.flatnonzero(~chosen)), ("val", np.flatnonzero(chosen))):
+        images = dataset.train_images
+        parts[f"{split}_images"] = images[numbers] if isinstance(images, np.ndarray) else Some(images, numbers)
+        parts[f"{split}_labels"] = labels[numbers]
+    return replace(dataset, **parts)
+
+
+def parts(spec):
+    """What comes before a folder in `spec`, as `load` takes it, and the folder: "cifar10:" and DIR; "" and DIR for photographs."""
+    kind = next((kind for kind in KINDS if spec.startswith(kind)), "")
+    return kind, spec.removeprefix(kind)
 
 
 def absolute(spec):
     """`spec`, as `load` takes it, with the absolute path of its folder."""
     if spec == "fashion-mnist":
         return spec
-    prefix = next(prefix for prefix in ("fashion-mnist:", "cifar10:", "") if spec.startswith(prefix))
-    return prefix + str(Path(spec.removeprefix(prefix)).expanduser().resolve())
+    kind, folder = parts(spec)
+    return kind + os.path.realpath(at_home(folder))
+
+
+def only_classes(spec):
+    """Whether `spec` names a folder of photographs without any to validate with, which `load` takes with a val_share alone."""
+    folder = at_home(spec)
+    named = spec == "fashion-mnist" or parts(spec)[0]
+    return not named and not is_prepared(folder) and folder.is_dir() and not (folder / "val").is_dir()
 
 
 def side(spec):
     """The shorter side in pixels of the photographs that `spec` names, prepared or not: the middle one of up to 100, evenly spaced, that
     can be opened. None if it names no folder of photographs."""
-    folder = Path(spec).expanduser()
+    folder = at_home(spec)
     if is_prepared(folder):
         return read_set(folder)["side"]
-    if spec == "fashion-mnist" or spec.startswith(("fashion-mnist:", "cifar10:")) or not (folder / "train").is_dir():
+    if spec == "fashion-mnist" or parts(spec)[0] or not folder.is_dir():
         return None
-    classes = [path for path in visible(folder / "train") if is_folder(path) and path.name not in SYSTEM]
+    classes = [path for path in visible(training_folder(folder)) if is_folder(path) and path.name not in SYSTEM]
     files = [path for each in classes for path in visible(each) if path.name not in SYSTEM and is_file(path)]
     sides = []
     for i in evenly_spaced(len(files), GLANCES) if files else ():
@@ -122,9 +166,9 @@ def synthetic(size, classes, count, seed):
 
 def existing(folder):
     """The path `folder`. Raises DataError if there is no such folder."""
-    folder = Path(folder).expanduser()
+    folder = at_home(folder)
     if not folder.is_dir():
-        kinds = "fashion-mnist, fashion-mnist:DIR, cifar10:DIR or a folder with train/<class>/* and val/<class>/*"
+        kinds = "fashion-mnist, fashion-mnist:DIR, cifar10:DIR, cifar100:DIR or a folder with train/<class>/* and val/<class>/*"
         raise DataError(f"{folder} is not a folder; data are {kinds}.")
     return folder
 

@@ -5,10 +5,12 @@ Pillow is imported when the first file is opened; the embedded images do without
 import io
 import os
 import warnings
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 
+from minigrad.data.ahead import on_all_cores
 from minigrad.data.checks import DataError, open_file
 
 WHITE = (255, 255, 255, 255)
@@ -17,7 +19,7 @@ MODES |= {"F": "has floating-point pixels"}
 # What is opened, by its content. Pillow knows more formats, of which some start other programs (EPS: Ghostscript) or are seldom tested.
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "AVIF", "JPEG2000", "PPM")
 FILE = 500_000_000  # bytes: no larger file is opened
-DECODED = 1_000_000_000  # bytes that decoding may take: 8 for a pixel, 16 for one that may be transparent
+DECODED = 1_000_000_000  # bytes that decoding may take
 MANY = 89_478_485  # pixels: from here on Pillow warns, without saying of which file
 TRANSPARENT = ("PA", "LA", "La", "RGBA", "RGBa")
 TEXT = (b"tEXt", b"zTXt", b"iTXt")  # chunks of a PNG
@@ -96,6 +98,13 @@ def pillow_formats():
     return Image.OPEN
 
 
+def image_endings():
+    """The endings of file names, such as ".jpg", of the formats that are opened."""
+    from PIL import Image
+
+    return {ending for ending, name in Image.registered_extensions().items() if name in FORMATS}
+
+
 def without_texts(content):
     """The bytes of a PNG without its texts. A chunk is its length, a name of four letters, its data and a checksum of four bytes."""
     kept, at = [content[:8]], 8
@@ -110,11 +119,21 @@ def without_texts(content):
 def check_size(path, image):
     """Raise DataError if decoding an image takes more than DECODED bytes; warn of one that takes long."""
     pixels = image.width * image.height
-    needed = pixels * (16 if transparent(image) else 8)
-    if needed > DECODED and image.format not in ("JPEG", "MPO"):  # these are decoded at a fraction of their size
+    if image.format in ("JPEG", "MPO"):  # these are decoded at a fraction of their size, but for what progressive ones are held in
+        needed = pixels * 6 if image.info.get("progressive") else 0
+    else:
+        needed = pixels * bytes_of_a_pixel(image)
+    if needed > DECODED:
         raise DataError(f"{path} has {image.width:,} x {image.height:,} pixels, which take {needed / 1e9:.1f} GB: more than is decoded.")
     if pixels > MANY:
         warnings.warn(f"{path} has {pixels:,} pixels, which take much time and memory.", stacklevel=3)
+
+
+def bytes_of_a_pixel(image):
+    """How many bytes decoding an image takes for each of its pixels."""
+    if transparent(image) or image.mode[0] in "FI":  # floating-point and 16-bit or 32-bit grey
+        return 16
+    return 14 if image.info.get("progressive") else 8
 
 
 def transparent(image):
@@ -177,7 +196,7 @@ def decoded(path, work):
 def as_rgb(image):
     from PIL import Image, ImageOps
 
-    if image.width * image.height * 8 > DECODED:
+    if image.width * image.height * bytes_of_a_pixel(image) > DECODED:
         raise ValueError(f"its {image.width:,} x {image.height:,} pixels take more memory than decoding may")
     ImageOps.exif_transpose(image, in_place=True)
     if image.mode.startswith("I"):
@@ -226,6 +245,20 @@ def resized(image, height, width):
     box = (left, top, min(W, left + width / scale), min(H, top + height / scale))
     kernel = Image.Resampling.BILINEAR if scale < 1 else Image.Resampling.BICUBIC
     return np.array(image.resize((width, height), kernel, box))
+
+
+def read_each(paths, height, width):
+    """Yield (path, image) of image files, decoded by threads: uint8 (height, width, 3) as `read_fitted` makes it, or the DataError that
+    says why there is none."""
+
+    def image(path):
+        try:
+            return read_fitted(path, height, width)
+        except DataError as error:
+            return error
+
+    with closing(on_all_cores(image, paths)) as images:
+        yield from zip(paths, images, strict=True)
 
 
 class Folder:

@@ -71,7 +71,7 @@ class Images:
 
 def readings(line):
     """A generator of the ways to read a line as (image, class): names may hold spaces and commas themselves."""
-    if '"' in line:
+    if '"' in line and len(line) < csv.field_size_limit():
         for separator in ",\t; ":
             fields = [field.strip() for field in next(csv.reader([line], delimiter=separator, skipinitialspace=True)) if field.strip()]
             if len(fields) >= 2:

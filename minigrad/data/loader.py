@@ -63,6 +63,7 @@ class Loader:
     crops       10: batches hold, for each image, the squares in its four corners and its centre, and the mirror images of all five:
                 float32 (n, 10, size, size, 3). Images no larger than `size` are padded as for `augment`
     device      where the images go; to a GPU a batch is copied while the one before it is used
+    share       share(n), a slice: which images of a batch of n are wanted here. Labels come of all n
 
     len() is the number of batches, of which the last may be smaller. Raises DataError for what does not fit together."""
 
@@ -82,8 +83,9 @@ class Loader:
         noise=None,
         crops=1,
         device=CPU,
+        share=lambda n: slice(0, n),
     ):
-        self.device = device
+        self.device, self.share = device, share
         self.images, self.labels, self.mean = images, np.asarray(labels), np.asarray(mean, np.float32)
         self.batch_size, self.shuffle, self.augment = batch_size, shuffle, augment
         self.seed, self.workers, self.scale, self.crops = seed, workers, np.float32(scale), crops
@@ -124,9 +126,19 @@ class Loader:
     def memory(self):
         """An upper bound of the bytes of all batches that exist at one time: one in use, one just handed out, and two or three that the
         threads are working on."""
-        parts = -(-self.batch_size // self.part_size())
+        parts = self.parts()
         batches = 2 + -(-self.limit(parts) // parts) + 1
-        return batches * min(self.batch_size, len(self.images)) * self.crops * self.size**2 * 3 * 4
+        one = min(self.most(), len(self.images)) * self.crops * self.size**2 * 3 * 4
+        return batches * (1 << max(one - 1, 0).bit_length() if self.device.is_gpu else one)  # pinned memory comes in powers of two
+
+    def most(self):
+        """How many images of a batch are wanted here, of the last one perhaps fewer."""
+        share = self.share(self.batch_size)
+        return share.stop - share.start
+
+    def parts(self):
+        """How many parts make a batch."""
+        return max(1, -(-self.most() // self.part_size()))
 
     def part_size(self):
         """How many images a thread prepares at a time."""
@@ -134,10 +146,11 @@ class Loader:
 
     def limit(self, parts):
         """How many parts are prepared ahead, where `parts` of them make a batch."""
-        return max(2 * parts, self.workers + 1)
+        return max(2 * parts, min(self.workers, parts * len(self)) + 1)
 
     def batches(self, epoch, start=0):
-        """A generator of the batches from number `start` on: images float32 (n, size, size, 3) on the device, labels int64 (n,).
+        """A generator of the batches from number `start` on: images float32 (n, size, size, 3) on the device, labels int64 (n,); with
+        `share` this one's images, of which there may be none, and the labels of all.
 
         Threads work about two batches ahead; they end with the generator, so close it if you do not exhaust it. Raises DataError if an
         image cannot be decoded."""
@@ -153,24 +166,25 @@ class Loader:
 
         def tasks():
             for i in range(start * self.batch_size, N, self.batch_size):
-                chosen = order[i : i + self.batch_size]
+                batch = order[i : i + self.batch_size]
+                chosen = batch[self.share(len(batch))]
                 x = self.device.host_empty((len(chosen), len(views), self.size, self.size, 3), np.float32)
-                for j in range(0, len(chosen), part):
-                    yield x, chosen, slice(j, j + part)
+                for j in range(0, len(chosen) or 1, part):
+                    yield x, batch, chosen, slice(j, j + part)
 
         def work(task):
-            x, chosen, rows = task
+            x, batch, chosen, rows = task
             numbers = chosen[rows]
-            pixels = self.pixels_of(numbers)
-            for k, view in enumerate(views):
-                self.fill(x[rows, k], pixels, *view[:, numbers], None if noise is None else noise[numbers])
-            return x, chosen, rows.stop >= len(chosen)
+            if len(numbers):
+                pixels = self.pixels_of(numbers)
+                for k, view in enumerate(views):
+                    self.fill(x[rows, k], pixels, *view[:, numbers], None if noise is None else noise[numbers])
+            return x, batch, rows.stop >= len(chosen)
 
-        parts = -(-self.batch_size // part)
-        with closing(ahead(work, tasks(), self.workers, self.limit(parts))) as done:
-            for x, chosen, complete in done:
+        with closing(ahead(work, tasks(), self.workers, self.limit(self.parts()))) as done:
+            for x, batch, complete in done:
                 if complete:
-                    yield x if self.crops == 10 else x[:, 0], self.labels[chosen]
+                    yield x if self.crops == 10 else x[:, 0], self.labels[batch]
 
     def views(self, epoch):
         """The crops of each image of the data set: a list of integer arrays (3, N), top row, left column, and 1 if mirrored."""

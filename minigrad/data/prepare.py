@@ -16,15 +16,15 @@ import threading
 import warnings
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from minigrad.data.checks import DataError
+from minigrad.data.checks import DataError, at_home
 from minigrad.data.colour import FEW, IMAGENET, components, second_moment
 from minigrad.data.images import read_square
-from minigrad.data.lock import alone_in
 from minigrad.data.mending import mend, mend_rows
 from minigrad.data.records import (
     FORMAT,
@@ -35,6 +35,7 @@ from minigrad.data.records import (
     file_digest,
     image_rows,
     labels_file,
+    pixels,
     read_image_rows,
     read_plan,
     read_report,
@@ -45,17 +46,19 @@ from minigrad.data.records import (
 from minigrad.data.shards import is_prepared
 from minigrad.data.sources import find
 from minigrad.device import cores
-from minigrad.files import leftovers, replacing, write_bytes, write_text
+from minigrad.files import LOCK, leftovers, locked, replacing, write_bytes, write_text
 from minigrad.names import shown
+from minigrad.ranks import ALONE
 
 SHARD = 4096  # images: 805 MB at 256 pixels; ImageNet has 326 such files, fewer than a process may have open
+TOO_MANY = "No more processes can be started here: raise the limit (ulimit -u), or use fewer --workers; what is done is kept."
 RESERVE = 0.5  # GB that must stay free on the disk
 
 
 class Task(NamedTuple):
     """A shard to be made or checked: files is a list of (label, ImageFile); checksum is that of the finished shard, if it is known."""
 
-    number: int  # among all tasks
+    number: int  # among the tasks of this process
     split: str
     out: Path
     name: str
@@ -74,7 +77,7 @@ class Task(NamedTuple):
         return self.out / f"{self.name}.npz"
 
 
-def prepare(source, out, *, side=256, labels=None, skip_bad=False, workers=None, stream=None):
+def prepare(source, out, *, side=256, labels=None, skip_bad=False, workers=None, stream=None, ranks=ALONE):
     """Make the prepared set `out` of the images in `source` (see sources.py), or go on with a set that is not finished, or check one that
     is. Prints to `stream` (standard error if None) the space needed, a progress bar, and every file that is damaged or not RGB.
 
@@ -82,42 +85,68 @@ def prepare(source, out, *, side=256, labels=None, skip_bad=False, workers=None,
     labels    the file with the labels of validation images without class folders, if it is not in `source`
     skip_bad  leave damaged images out; otherwise they are an error once all others are done
     workers   processes, by default one for each core
+    ranks     which share the work: each makes its share of the shards, rank 0 what comes before and after
 
     Raises DataError in one sentence."""
     stream = sys.stderr if stream is None else stream
-    source, out = Path(source).expanduser(), Path(out).expanduser()
+    source, out = at_home(source), at_home(out)
+    if not pixels(side):
+        raise DataError(f"size must be {pixels.__doc__}, not {side}.")
     if multiprocessing.parent_process() is not None and multiprocessing.current_process()._inheriting:
         raise DataError('prepare starts processes, which read the script that calls it: call it under `if __name__ == "__main__":`.')
+    if any(Path(os.path.realpath(out)).is_relative_to(os.path.realpath(source / split)) for split in SPLITS):
+        raise DataError(f"{out} lies among the images of {source}, where it would be taken for one of their classes: name another --out.")
     try:
-        out.mkdir(parents=True, exist_ok=True)
-        with alone_in(out):
-            make(source, out, side, labels, skip_bad, workers or cores(), stream)
+        with ExitStack() as holding:
+            ranks.told(lambda: begun(out, holding))
+            make(source, out, side, labels, skip_bad, workers or cores(), stream, ranks)
+    except RuntimeError as error:
+        if "thread" not in str(error):
+            raise
+        raise DataError(TOO_MANY) from None
+    except BlockingIOError:  # of a process that cannot be started
+        raise DataError(TOO_MANY) from None
     except OSError as error:
         path = Path(error.filename or out)
         failed = "written" if path.is_relative_to(out) else "read"
         raise DataError(f"{path} cannot be {failed}: {error.strerror}; what is done is kept.") from None
 
 
-def make(source, out, side, labels, skip_bad, workers, stream):
+def begun(out, holding):
+    """Make the folder and hold its lock."""
+    made = not out.exists()
+    out.mkdir(parents=True, exist_ok=True)
+    holding.enter_context(emptied(out if made else None))
+    try:
+        holding.enter_context(locked(out))
+    except BlockingIOError:
+        raise DataError(f"Another process is writing into {out}: wait until it has ended, or name another --out.") from None
+
+
+@contextmanager
+def emptied(folder):
+    """When the block fails, remove a folder that was made for it (not None), if nothing was put there."""
+    try:
+        yield
+    except BaseException:
+        with suppress(OSError, TypeError):
+            os.rmdir(folder)
+        raise
+
+
+def make(source, out, side, labels, skip_bad, workers, stream, ranks):
     """`prepare` in a folder that no other process writes to. Raises OSError, too."""
-    check_links(out)
-    plan, files = planned(source, out, side, labels)
-    finished = is_prepared(out)
-    for path in [*leftovers(out), *out.glob("*.bin.tmp")]:  # of a run that was killed; the latter of version 0.1.0
-        path.unlink()
+    plan, files, finished = ranks.told(lambda: planned_and_swept(source, out, side, labels))
     tasks = tasks_of(plan, files, out, skip_bad)
-    check_disk(tasks, out, side, stream)
-    reports = run_tasks(tasks, workers, stream)
+    ranks.told(lambda: check_disk(tasks, out, side, stream))
+    reports = sum(ranks.all(run_tasks(tasks[ranks.share(len(tasks))], workers, stream)), [])
     bad = list_files(reports, stream)
     if bad and not skip_bad:
         raise DataError(
             f"{bad:,} of {sum(map(len, files.values())):,} images cannot be decoded (listed above): mend them and run the same "
             "command again, or leave them out with --skip-bad; what is done is kept."
         )
-    if finished:
-        mend(plan, files, out, stream)
-    else:
-        finish(plan, tasks, reports, out)
+    ranks.told(lambda: mend(plan, files, out, stream) if finished else finish(plan, tasks, reports, out))
     counts = dict.fromkeys(files, 0)
     for task, report in zip(tasks, reports, strict=True):
         counts[task.split] += report["count"]
@@ -128,6 +157,15 @@ def make(source, out, side, labels, skip_bad, workers, stream):
 
 
 # ---- the plan
+
+
+def planned_and_swept(source, out, side, labels):
+    """What is to be made, as `planned` gives it, and whether all of it is there; what a run left that was killed is removed."""
+    check_links(out)
+    plan, files = planned(source, out, side, labels)
+    for path in [*leftovers(out), *out.glob("*.bin.tmp")]:  # the latter of version 0.1.0
+        path.unlink()
+    return plan, files, is_prepared(out)
 
 
 def check_links(out):
@@ -148,7 +186,7 @@ def planned(source, out, side, labels):
         if finished:
             mend_rows(plan, source, labels, out)
         return plan, {split: read_image_rows(out, f"{'' if finished else 'plan-'}{split}.jsonl", plan) for split in SPLITS}
-    if any(not path.name.startswith("plan") for path in out.iterdir() if path.name != ".lock"):
+    if any(not path.name.startswith("plan") for path in out.iterdir() if path.name != LOCK):
         raise DataError(f"{out} is not empty and holds no prepared set: name another --out.")
     found = find(source, labels)
     plan = {"format": FORMAT, "name": found.root.resolve().name or "images", "source": str(found.root.resolve()), "side": side}
@@ -209,6 +247,10 @@ def run_tasks(tasks, workers, stream):
     """The reports of all tasks, in their order, made by worker processes."""
     from tqdm import tqdm
 
+    if not tasks:  # fewer than ranks
+        return []
+    tasks = [task._replace(number=i) for i, task in enumerate(tasks)]
+
     context = multiprocessing.get_context("spawn")
     # Each task has a counter of its own, so that no lock is needed, which a worker that dies could leave locked.
     done, stop = context.RawArray("q", len(tasks)), context.RawValue("b", 0)
@@ -228,16 +270,24 @@ def run_tasks(tasks, workers, stream):
         except (BrokenProcessPool, OSError) as error:
             if isinstance(error, OSError) and error.errno is not None:  # of a file; the pool's own, "handle is closed", has no number
                 raise
-            for worker in multiprocessing.active_children():  # the pool does not end one that was starting when another died
-                worker.terminate()
+            end_workers()
             raise DataError(
                 "A worker process ended unexpectedly, killed or short of memory; what is done is kept: run the same command again to go on "
                 '(a script calls prepare under `if __name__ == "__main__":`).'
             ) from None
+        except RuntimeError:  # its thread cannot be started
+            end_workers()
+            raise
         finally:
             stop.value = 1
             pool.shutdown(wait=True, cancel_futures=True)
     return reports
+
+
+def end_workers():
+    """End what the pool does not: a process that was starting when it broke."""
+    for worker in multiprocessing.active_children():
+        worker.terminate()
 
 
 def begin(done, stop):
@@ -247,7 +297,8 @@ def begin(done, stop):
     warnings.simplefilter("ignore")  # of large images: they are in the list of remarks
     logging.getLogger("PIL").setLevel(logging.CRITICAL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the parent decides
-    threading.Thread(target=end_with_parent, daemon=True).start()
+    with suppress(RuntimeError):  # no more threads can be started; the parent ends its workers unless it is killed
+        threading.Thread(target=end_with_parent, daemon=True).start()
 
 
 def end_with_parent():
@@ -285,14 +336,14 @@ def make_shard(task):
             if stopping.value:
                 raise DataError("Preparation was stopped; run the same command again to go on.")
             try:
-                pixels, remark = read_square(str(image), side, image.read(task.root))
+                square, remark = read_square(str(image), side, image.read(task.root))
             except DataError as error:
                 bad.append(str(error))
             else:
-                file.write(pixels)
-                digest.update(pixels)
-                np.add(total, pixels, out=total)
-                np.add(moment, second_moment(pixels), out=moment)
+                file.write(square)
+                digest.update(square)
+                np.add(total, square, out=total)
+                np.add(moment, second_moment(square), out=moment)
                 kept.append(i)
                 if remark:
                     remarks.append(f"{image} {remark}")

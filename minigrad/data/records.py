@@ -16,6 +16,7 @@ from minigrad.data.checks import DataError, read_file
 from minigrad.data.sources import ImageFile
 
 SET, PLAN = "set.json", "plan.json"
+MOST = 1 << 25  # bytes of set.json and plan.json: a hundred times ImageNet's, and no more than a gigabyte once it is read
 FORMAT = 1  # of prepared sets; others are refused
 SPLITS = ("train", "val")
 ADVICE = f"this program reads prepared sets of format {FORMAT}: prepare the images again"
@@ -108,7 +109,7 @@ def read_plan(folder):
 
 def read_record(path, fields):
     try:
-        record = json.loads(read_file(path, 1 << 30))
+        record = json.loads(read_file(path, MOST))
         found = f"of format {record['format']}"
     except DataError:
         raise

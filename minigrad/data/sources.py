@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from minigrad.data.checks import DataError, known_classes, open_file
+from minigrad.data.checks import DataError, at_home, known_classes, open_file
 from minigrad.data.devkit import Devkit
-from minigrad.data.folders import SYSTEM, LeftOut, files_by_class, image_files, is_folder, no_images, visible
+from minigrad.data.folders import SYSTEM, LeftOut, files_by_class, image_files, is_folder, is_hidden, is_of_macos, no_images, visible
 from minigrad.data.images import FILE
 from minigrad.data.labels import read_text, tokens_of
 from minigrad.data.tars import members
@@ -84,6 +84,8 @@ def find(root, labels=None):
     if len(ids) < 2:
         raise DataError(f"{train} holds one class, {ids[0]}, but a network tells at least two apart.")
     if val.is_dir() and any(is_folder(path) and path.name not in SYSTEM for path in visible(val)):
+        if labels is not None:
+            raise DataError(f"{val} holds a folder for each class, so {labels} has nothing to say: leave the file of labels out.")
         found = known_classes(places_by_class(root, val, left), ids, val, train)
         splits["val"] = [(numbers[name], image) for name in sorted(found) for image in found[name]]
     else:
@@ -170,7 +172,10 @@ def images_in(path, relative, offset, size, left):
     for name in others:
         left.add("links and the like in tars", f"{relative}: {name}")
     images = [ImageFile(relative.as_posix(), at, size, name) for name, at, size in found]
-    return sorted((image for image in images if not Path(image.name).name.startswith(".")), key=lambda image: image.name)
+    for image in images:
+        if is_hidden(Path(image.name).name) and not is_of_macos(Path(image.name).name):
+            left.add("hidden files", image)
+    return sorted((image for image in images if not is_hidden(Path(image.name).name)), key=lambda image: image.name)
 
 
 # ---- validation images without class folders, and their labels
@@ -197,7 +202,7 @@ def without_classes(root, part, numbers, labels, left):
 def label_text(root, labels):
     """The path of the file of labels, its text, and {ILSVRC id: WordNet id}, empty without a devkit."""
     if labels is not None:
-        path = Path(labels).expanduser()
+        path = at_home(labels)
         if not path.is_file():
             raise DataError(f"There is no file of labels at {path}.")
     else:

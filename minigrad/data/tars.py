@@ -58,8 +58,11 @@ def members(path, offset=0, size=None):
                         others.append(member.name)
                     tar.members.clear()  # of a million files they would take a gigabyte
                 window.seek(tar.offset)
-                if window.read(512).strip(b"\0"):  # tarfile takes a damaged header for the end
+                mark = window.read(512)
+                if mark.strip(b"\0"):  # tarfile takes a damaged header for the end
                     raise tarfile.ReadError(f"at byte {tar.offset:,} there is no header of a file")
+                if not mark and size is None:
+                    raise tarfile.ReadError("it ends without the mark of its end, so it was cut off between two files")
     except (OSError, tarfile.TarError, ValueError, OverflowError, RecursionError) as error:
         if isinstance(error, DataError):
             raise

@@ -9,7 +9,7 @@ from importlib import import_module
 
 import numpy as np
 
-from minigrad.engine import memory
+from minigrad.engine import memory, workers
 from minigrad.engine.workers import Workers, cores
 
 NEURONS = 256  # of a fully connected layer: what one task takes
@@ -31,6 +31,7 @@ class Device:
     is_gpu = False
     memory_space = "host"  # devices with the same one share their arrays
     arithmetic = "float32"
+    shared = None  # a dict while several towers on a GPU look at the same images, of what they need not make twice
 
     def __new__(cls, name="cpu", threads=None):
         if cls is Device and is_number(name):
@@ -71,7 +72,8 @@ class Device:
     def asarray(self, array, dtype=None):
         """The array on this device, wherever it was; the array itself if it is here already."""
         if hasattr(array, "__cuda_array_interface__"):
-            array = array.get()
+            with array.device:  # else CuPy would copy on the current GPU's stream, which knows nothing of this array's work
+                array = array.get()
         return np.asarray(array, dtype)
 
     def numpy(self, array):
@@ -111,3 +113,15 @@ class Device:
 
 
 CPU = Device("cpu")  # where a layer lives until it is moved
+
+
+def share_cores(all_of):
+    """Share the cores of this machine with its other processes that do the same work: from now on each takes as many as are its own.
+
+    all_of(value): a list of the value of each process of this machine, this one included."""
+    mine, group = workers.bound_to(), workers.control_group()
+    everybody = all_of((mine, group))
+    share = workers.share_of(mine, [cores for cores, _ in everybody])
+    workers.share = min(share, workers.quota() / sum(other == group for _, other in everybody))
+    CPU.threads = cores()
+    vars(CPU).pop("workers", None)

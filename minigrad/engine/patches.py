@@ -7,6 +7,8 @@ from numpy.lib.stride_tricks import as_strided
 
 from minigrad.engine import memory
 
+SHORT = 16  # numbers in a row of a window: so short a run is copied slowly
+PRODUCTS = 1 << 19  # bytes of products at a time
 PATCHES = 1 << 22  # bytes of patches at a time: they are still in the processor's cache when the product wants them
 
 
@@ -29,15 +31,53 @@ def pad(x, padding):
     return padded
 
 
-def im2col(x, K, S=1, padding=(0, 0, 0, 0)):
-    """x (N, H, W, C) -> patches (N * OH * OW, K * K * C), one row for each position of the window, zeros outside the image."""
+def im2col(x, K, S=1, padding=(0, 0, 0, 0), together=1):
+    """x (N, H, W, C) -> patches (N * OH * OW, K * K * C), one row for each position of the window, zeros outside the image.
+
+    together: so many neighbouring windows in one row, as the rectangle of K x (K + S * (together - 1)) pixels that they cover; OW must be a
+    multiple of it."""
     x = pad(x, padding)
     N, H, W, C = x.shape
     OH, OW = output_size(H, K, S, 0, 0), output_size(W, K, S, 0, 0)
     n, h, w, c = x.strides
-    patches = memory.empty((N, OH, OW, K, K, C), x.dtype)
-    np.copyto(patches, as_strided(x, patches.shape, (n, S * h, S * w, h, w, c)))  # a window begins S pixels after the one before
-    return patches.reshape(-1, K * K * C)
+    patches = memory.empty((N, OH, OW // together, K, K + S * (together - 1), C), x.dtype)
+    np.copyto(patches, as_strided(x, patches.shape, (n, S * h, S * together * w, h, w, c)))  # a window begins S pixels after the one before
+    return patches.reshape(N * OH * (OW // together), -1)
+
+
+def windows_together(K, S, C, OW):
+    """How many windows `im2col` should take together. One alone has few numbers where there are few channels: its patch is copied in short
+    runs, and its product is too narrow for BLAS. With four the copies are half as many and the product is twice as large, half of it zeros,
+    but several times as fast a number."""
+    if S == 1 and K * C <= SHORT:
+        return next(together for together in (4, 2, 1) if OW % together == 0)
+    return 1
+
+
+def side_by_side(W, together):
+    """The weights for windows taken together: W (K, K, C, CO) -> (K * (K + together - 1) * C, together * CO), the kernel once for each
+    window, shifted by a pixel, zeros where it does not reach. The stride is 1."""
+    K, _, C, CO = W.shape
+    if together == 1:
+        return W.reshape(-1, CO)
+    wide = np.zeros((K, K + together - 1, C, together, CO), W.dtype)
+    for t in range(together):
+        wide[:, t : t + K, :, t] = W
+    return wide.reshape(-1, together * CO)
+
+
+def side_by_side_backward(d, shape, together):
+    """dW of that shape (K, K, C, CO) from the gradient of `side_by_side`: all windows' added up."""
+    K, _, C, CO = shape
+    d = d.reshape(K, K + together - 1, C, together, CO)
+    return sum(d[:, t : t + K, :, t] for t in range(together))
+
+
+def strip(x, rows, K, S, padding):
+    """The rows of x (N, H, W, C) that the output rows `rows`, a slice, are made of, and the padding that they need."""
+    (top, _, left, right), H = padding, x.shape[1]
+    first, end = S * rows.start - top, S * (rows.stop - 1) + K - top  # either may lie beyond the image
+    return x[:, max(0, first) : max(0, end)], (max(0, min(0, end) - first), max(0, end - max(H, first)), left, right)
 
 
 def batches(N, bytes_per_image, limit=PATCHES):
@@ -47,12 +87,15 @@ def batches(N, bytes_per_image, limit=PATCHES):
 
 
 def add_product(total, a, b):
-    """total + a @ b, in the memory of total, which is None at first."""
-    product = memory.empty((*a.shape[:-1], b.shape[-1]), a.dtype)
-    np.matmul(a, b, out=product)
+    """total + a @ b, in the memory of total, which is None at first. Matrices, or stacks of them, which are added a few at a time: their
+    products take little memory, and are still in the processor's cache when they are added."""
     if total is None:
-        return product
-    total += product
+        total = memory.empty((*a.shape[:-1], b.shape[-1]), a.dtype)
+        return np.matmul(a, b, out=total)
+    for few in batches(len(a), total[0].nbytes, PRODUCTS) if a.ndim == 3 else [slice(None)]:
+        product = memory.empty(total[few].shape, a.dtype)
+        np.matmul(a[few], b[few], out=product)
+        total[few] += product
     return total
 
 

@@ -9,8 +9,10 @@ import numpy as np
 
 from minigrad.engine import memory
 from minigrad.engine.masks import all_finite
+from minigrad.engine.patches import batches
 
 FEW = 32  # channels; NumPy takes runs of fewer numbers so slowly that it is faster to pool at every column and to throw some away
+PLACES = 1 << 19  # bytes of places at a time
 
 
 def max_pool(x, K, S, OH, OW, winners=True):
@@ -76,13 +78,15 @@ def first_nan(x, K, S, y, winner):
 
 def max_pool_backward(dy, winner, shape, K, S):
     """dx of that shape: each dy goes to the pixel that won its window; windows overlap, so a pixel adds up, in the order of the windows."""
-    _, _, W, C = shape
-    dx, place = memory.empty(shape, dy.dtype), memory.empty(dy.shape[1:], np.intp)
+    N, H, W, C = shape
+    dx = memory.empty(shape, dy.dtype)
     dx[...] = 0
-    for dx_image, winner_image, dy_image in zip(dx, winner, dy, strict=True):
-        np.take(pixels_in_window(K, W, C), winner_image, out=place, mode="clip")
-        place += window_corners(*place.shape, S, W)
-        np.add.at(dx_image.reshape(-1), place.reshape(-1), dy_image.reshape(-1))
+    for images in batches(N, dy[0].size * np.dtype(np.intp).itemsize, PLACES):
+        place = memory.empty(winner[images].shape, np.intp)
+        np.take(pixels_in_window(K, W, C), winner[images], out=place, mode="clip")
+        place += window_corners(*place.shape[1:], S, W)
+        place += (np.arange(len(place)) * (H * W * C))[:, None, None, None]
+        np.add.at(dx[images].reshape(-1), place.reshape(-1), dy[images].reshape(-1))
     return dx
 
 

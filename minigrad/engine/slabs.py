@@ -9,6 +9,7 @@ import numpy as np
 
 TASKS = 16  # of a batch, at most
 SLAB = 1 << 21  # bytes of the largest array between layers: it stays in cache, and is worth handing to a thread
+LITTLE = 1 << 17  # bytes of a whole batch: below, waking a thread takes longer than its share of the work
 
 
 def split(start, stop, n):
@@ -21,9 +22,9 @@ def plan(N, bytes_per_image):
     """The tasks of a batch of N images: a list of lists of slices, each slice a slab.
 
     The number of tasks is a power of two, so that two, four or eight threads get equal shares. A task is at least a slab, since handing it
-    over has its price; but from two images on there are always two."""
+    over has its price; but from two images on there are always two, unless there is little to do."""
     per_slab = max(1, SLAB // max(1, bytes_per_image))
-    tasks = TASKS
+    tasks = TASKS if N * bytes_per_image >= LITTLE else 1
     while tasks > 2 and N * bytes_per_image < tasks * SLAB:
         tasks //= 2
     parts = split(0, N, min(tasks, N))

@@ -3,6 +3,7 @@
 import contextlib
 import math
 import os
+import platform
 import threading
 import time
 import weakref
@@ -12,11 +13,31 @@ from pathlib import Path
 from minigrad.engine.blas import one_blas_thread
 from minigrad.interrupts import Whole
 
+share = math.inf  # cores of this process, where it shares a machine with others that do the same work
+
 
 def cores():
-    """The number of processor cores that this process may use: those it is bound to, and no more than its container's quota allows."""
-    bound = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, int(min(bound, quota())))
+    """The number of processor cores that this process may use: those it is bound to, no more than its container's quota allows, and of
+    them its share."""
+    return max(1, int(min(len(bound_to()), quota(), share) + 1e-9))  # a share may be 3 times a third
+
+
+def bound_to():
+    """The numbers of the cores that this process may run on."""
+    return os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set(range(os.cpu_count() or 1))
+
+
+def share_of(mine, all_of_them):
+    """How many cores each of several processes takes: of every core that it may run on (`mine`, a set) as much as the others on it leave.
+    all_of_them: such a set for each process."""
+    return sum(1 / sum(core in cores for cores in all_of_them) for core in mine)
+
+
+def control_group(own="/proc/self/cgroup"):
+    """Tells apart the groups of processes that share a quota."""
+    with contextlib.suppress(OSError):
+        return platform.node(), Path(own).read_text()
+    return platform.node(), ""
 
 
 def quota(root="/sys/fs/cgroup", own="/proc/self/cgroup"):

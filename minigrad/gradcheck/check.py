@@ -27,7 +27,8 @@ def check_layer(layer, x, *args, wrt_x=True, seed=0, rtol=1e-6, budget=20_000, c
     rtol       relative error of an element that is allowed; smaller than 1e-2 of the largest, an element is compared with that
     budget     at most so many evaluations of forward: large tensors are then tried along random directions
     checks     some of "values", "contract", "dtype", "layout"; and, for layers of a library, "alias", "errors"
-    suspects   (hint, factory) pairs, known mistakes: if a failing layer has all gradients of one to 1e-9, the hint is the cause.
+    suspects   (hint, factory) pairs, known mistakes: if a failing layer has all gradients of one to 1e-9, the hint is the cause; if each
+               wrong gradient is that of a suspect, the hints together are.
                (hint, number): the hint is the cause if the gradients are wrong by this factor
     reference  a function that makes a layer with the same parameters and the right forward: its differences are taken, not those of the
                layer's own forward, which only has to give the same y. Where the layer is random it is not used

@@ -1,20 +1,11 @@
 // Elementwise functions; each backward needs only the output y.   n: the number of elements, a multiple of LANES
 
 extern "C" __global__ void relu_forward(const real* __restrict__ x, real* __restrict__ y, int n) {
-  LOOP(u, n / LANES) {
-    Reals t = ((const Reals*)x)[u];
-    EACH_LANE(l) t.v[l] = t.v[l] < 0 ? 0 : t.v[l];  // not fmax, which turns NaN into 0 and hides a run that diverges
-    ((Reals*)y)[u] = t;
-  }
+  LOOP(u, n / LANES) ((Reals*)y)[u] = rectified(((const Reals*)x)[u]);
 }
 
 extern "C" __global__ void relu_backward(const real* __restrict__ y, const real* __restrict__ dy, real* __restrict__ dx, int n) {
-  LOOP(u, n / LANES) {
-    const Reals t = ((const Reals*)y)[u];
-    Reals g = ((const Reals*)dy)[u];
-    EACH_LANE(l) g.v[l] = t.v[l] > 0 ? g.v[l] : 0;
-    ((Reals*)dx)[u] = g;
-  }
+  LOOP(u, n / LANES) ((Reals*)dx)[u] = where_positive(((const Reals*)y)[u], ((const Reals*)dy)[u]);
 }
 
 extern "C" __global__ void tanh_forward(const real* __restrict__ x, real* __restrict__ y, int n) {

@@ -10,6 +10,8 @@ from minigrad.layers.base import ImageLayer, Layer
 class ReLU(ImageLayer):
     """y = max(x, 0).    dx = dy where x > 0, else 0. The slope at 0 is taken as 0, as in all frameworks. x (N, ...) (paper section 3.1)."""
 
+    is_relu = True
+
     def forward_slab(self, x, first):
         y = memory.empty(x.shape, x.dtype)
         np.maximum(x, 0, out=y)

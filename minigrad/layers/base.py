@@ -9,6 +9,7 @@ import copy
 import numpy as np
 
 from minigrad.device import CPU, Device
+from minigrad.interrupts import Whole
 from minigrad.layers import chain
 from minigrad.layers.parameter import LayerParameter, inside
 
@@ -25,6 +26,8 @@ class Layer:
     names = ()  # the attributes that hold parameters
     device = CPU
     training = True
+    is_relu = False
+    takes_relu = False  # whether an ImageLayer's `relu` may be set
     remembers = True  # False while `infer` is at work: forward then keeps nothing for backward
     input_gradient = True  # False for the first layers of a network: nothing needs the gradient of the images
 
@@ -66,10 +69,17 @@ class Layer:
     def infer(self, x):
         """forward(x), for those who will not call backward: nothing is kept for it, so that no more memory is taken than the layer at work
         needs. The numbers are those of `forward`, and in training so are Dropout's masks. Raises what `forward` raises."""
-        self.remember(False)
         try:
-            return self.forward(x)
+            try:
+                self.remember(False)
+                return self.forward(x)
+            finally:
+                self.end_inference()
         finally:
+            self.end_inference()  # again, for a Ctrl-C that comes where the first begins
+
+    def end_inference(self):
+        with Whole():
             self.remember(True)
             self.release()
 
@@ -181,6 +191,7 @@ class ImageLayer(Layer):
     kept: whatever backward needs. On a CPU the first two run on several threads at a time."""
 
     call = None  # what the last forward left for backward, a `chain.Call`
+    relu = False  # whether in this forward a GPU's kernels take in the ReLU before this layer: they read max(x, 0) in place of x
 
     def output_shape(self, shape):
         """The shape (N, ...) of y for an x of that shape. Raises ValueError for an x that does not fit."""

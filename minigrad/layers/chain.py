@@ -15,6 +15,7 @@ class Call:
     def __init__(self, x_shape, y_shape, dtype):
         self.x_shape, self.y_shape, self.dtype = x_shape, y_shape, dtype
         self.tasks, self.kept = (), None
+        self.left_out = False  # on a GPU, whether the next layer did this one's work as well
 
 
 def forward(layers, x, named=lambda layer, error: error):
@@ -49,13 +50,22 @@ def checked(layers, x, named):
 
 
 def forward_whole(layers, calls, x):
-    """y, layer by layer on a GPU."""
-    y = x
-    for layer, call in zip(layers, calls, strict=True):
-        y, call.kept = layer.forward_cuda(y)
+    """y, layer by layer on a GPU. A ReLU is left to the layer behind it where that can take it in (`takes_relu`)."""
+    y, relu = x, False
+    for i, (layer, call) in enumerate(zip(layers, calls, strict=True)):
+        call.left_out = is_left_out(layers, i)
+        if not call.left_out:
+            layer.relu = relu
+            y, call.kept = layer.forward_cuda(y)
+        relu = call.left_out
         if not layer.remembers:
             call.kept = None
     return y.copy() if y is calls[-1].kept else y  # what comes back belongs to the caller
+
+
+def is_left_out(layers, i):
+    """Whether a GPU leaves layer i of these to the next."""
+    return layers[i].is_relu and i + 1 < len(layers) and layers[i + 1].takes_relu
 
 
 def backward(layers, dy):
@@ -74,6 +84,8 @@ def backward(layers, dy):
 def backward_whole(layers, dy):
     """dx, layer by layer on a GPU."""
     for layer in reversed(layers):
+        if layer.call.left_out:
+            continue
         dy, gradients = layer.backward_cuda(dy, layer.call.kept)
         for name, gradient in zip(layer.names, gradients, strict=True):
             setattr(layer, "d" + name, gradient.astype(getattr(layer, name).dtype, copy=False))

@@ -4,11 +4,25 @@ N H W C images, rows, columns, channels; OH OW output rows and columns; K kernel
 
 import numpy as np
 
-from minigrad.cuda.conv import Im2colOnGpu, patch_columns
-from minigrad.engine import memory, winograd
-from minigrad.engine.patches import add_bias, add_product, batches, col2im_of_product, gradients_from_output_patches, im2col, output_size
+from minigrad.cuda.conv import Im2colOnGpu, joined, patch_columns
+from minigrad.engine import memory, slabs, winograd
+from minigrad.engine.patches import (
+    add_bias,
+    add_product,
+    batches,
+    col2im_of_product,
+    gradients_from_output_patches,
+    im2col,
+    output_size,
+    side_by_side,
+    side_by_side_backward,
+    strip,
+    windows_together,
+)
 from minigrad.layers.base import ImageLayer
 from minigrad.layers.parameter import starting_weights
+
+STRIPS = 2  # of a single image; the product of each reads all weights, so more of them cost more
 
 
 def four_sides(padding):
@@ -34,6 +48,7 @@ class Conv2d(ImageLayer):
     most triples."""
 
     names = ("W", "b")
+    takes_relu = True
     way = None
     winograd_channels = 48  # from so many input (with a stride: S S times as many) and output channels on, Winograd's way is faster
 
@@ -61,25 +76,40 @@ class Conv2d(ImageLayer):
         return N, OH, OW, self.out_channels
 
     def begin(self, x_shape, y_shape, dtype):
-        self.way = self.faster_way(y_shape, dtype)
+        self.way, self.single = self.faster_way(y_shape, dtype), x_shape[0] == 1
 
     def faster_way(self, y_shape, dtype):
         """The object that computes this forward and its backward, or None: the methods below do."""
         if self.device.is_gpu:
             return Im2colOnGpu(self)
         many = min(self.stride**2 * self.in_channels, self.out_channels) >= self.winograd_channels
-        if many and winograd.pays(self.kernel_size, self.stride, *y_shape[1:3]):
+        several = y_shape[0] > 1  # to transform the kernels costs more than a single image gains
+        if several and many and winograd.pays(self.kernel_size, self.stride, *y_shape[1:3]):
             return winograd.Winograd(self.W.astype(dtype, copy=False), self.stride, self.padding, self.input_gradient, self.device)
         return None
 
     def forward_slab(self, x, first):
         if self.way:
             return add_bias(self.way.forward(x), self.b), x
-        y, W = memory.empty(self.output_shape(x.shape), x.dtype), self.matrix(x.dtype)
-        for images in batches(len(x), y[0].size // self.out_channels * len(W) * x.itemsize):
-            patches = im2col(x[images], self.kernel_size, self.stride, self.padding)
-            np.matmul(patches, W, out=y[images].reshape(-1, self.out_channels))
+        y = memory.empty(self.output_shape(x.shape), x.dtype)
+        if self.single:
+            self.forward_rows(x, self.matrix(x.dtype), y)
+            return add_bias(y, self.b), x
+        together = self.together(y)
+        W = side_by_side(self.W.astype(x.dtype, copy=False), together)
+        for images in batches(len(x), y[0].size // W.shape[1] * len(W) * x.itemsize):
+            patches = im2col(x[images], self.kernel_size, self.stride, self.padding, together)
+            np.matmul(patches, W, out=y[images].reshape(len(patches), -1))
         return add_bias(y, self.b), x
+
+    def forward_rows(self, x, W, y):
+        """y of a single image, cut into strips of rows: threads that find no other image to work on take one each."""
+
+        def work(rows):
+            pixels, padding = strip(x, rows, self.kernel_size, self.stride, self.padding)
+            np.matmul(im2col(pixels, self.kernel_size, self.stride, padding), W, out=y[:, rows].reshape(-1, self.out_channels))
+
+        self.device.run(work, slabs.split(0, y.shape[1], min(STRIPS, y.shape[1])))
 
     def backward_slab(self, dy, x):
         dy, W = np.ascontiguousarray(dy), self.W.astype(dy.dtype, copy=False)
@@ -90,10 +120,11 @@ class Conv2d(ImageLayer):
         elif self.has_smaller_output_patches() and self.input_gradient:
             dx, dW = gradients_from_output_patches(dy, x, W, self.padding)
         else:
-            dx, dW = None, None
+            dx, dW, together = None, None, self.together(dy)
             for images in batches(len(x), len(rows) // len(x) * (W.size // self.out_channels) * x.itemsize):
-                patches = im2col(x[images], self.kernel_size, self.stride, self.padding)
-                dW = add_product(dW, patches.T, dy[images].reshape(-1, self.out_channels))
+                patches = im2col(x[images], self.kernel_size, self.stride, self.padding, together)
+                dW = add_product(dW, patches.T, dy[images].reshape(len(patches), -1))
+            dW = side_by_side_backward(dW, W.shape, together)
             if self.input_gradient:
                 dx = col2im_of_product(dy, W, x.shape, self.stride, self.padding)
         return dx, (dW, db)
@@ -105,11 +136,33 @@ class Conv2d(ImageLayer):
         """W as a matrix (K * K * C_in, C_out)."""
         return self.W.reshape(-1, self.out_channels).astype(dtype, copy=False)
 
+    def together(self, y):
+        """How many windows `im2col` takes together for an output like y: one where backward may take patches of the output instead."""
+        if self.has_smaller_output_patches():
+            return 1
+        return windows_together(self.kernel_size, self.stride, self.in_channels, y.shape[2])
+
+    def to(self, device):
+        super().to(device)
+        return self.side_by_side_on_gpu()
+
+    def astype(self, dtype):
+        super().astype(dtype)
+        return self.side_by_side_on_gpu()
+
+    def side_by_side_on_gpu(self):
+        """On a GPU b lies below W in memory, as it does in the product."""
+        if self.device.is_gpu:
+            with self.device:
+                self.W, self.b = joined(self)
+        return self
+
     def release(self):
         self.way = None
         super().release()
 
     def forward_cuda(self, x):
+        self.way.relu = self.relu
         return self.way.forward(x), x
 
     def backward_cuda(self, dy, x):

@@ -20,6 +20,8 @@ class Dropout(ImageLayer):
     `step` counts the training forwards, so each has masks of its own; set it to go on where a run stopped. `first_unit` is the number
     of this layer's first unit when a larger layer is split over towers. Raises ValueError for another p or scale_at."""
 
+    takes_relu = True
+
     def __init__(self, p=0.5, *, scale_at="test", rng=None):
         if scale_at not in ("test", "train"):
             raise ValueError(f'Dropout: scale_at must be "test" or "train", not {scale_at!r}')
@@ -82,20 +84,22 @@ class Dropout(ImageLayer):
     # On a GPU the mask is computed once more in backward: bits are cheaper there than memory.
 
     def forward_cuda(self, x):
-        one, scale, units = x.dtype.type(1), x.dtype.type(1 - self.p), x[0].size
-        if not self.training:
-            scale = scale if self.scale_at == "test" else one
-            return x * scale, scale
-        d = {"images": len(x), "units": units, "first_unit": self.first_unit, "threshold": round(self.p * 2**32)}
+        one, scale, p = x.dtype.type(1), x.dtype.type(1 - self.p), self.p if self.training else 0
+        d = {"images": len(x), "first_image": self.masks.first_image, "units": x[0].size, "first_unit": self.first_unit, "relu": self.relu}
+        d["threshold"] = round(p * 2**32)
         for name, number in (("step", self.this_step), ("key", self.key)):
             d |= {f"{name}_low": number & 0xFFFFFFFF, f"{name}_high": number >> 32}
-        d["scale"] = one / scale if self.scale_at == "train" else one
-        return self.masked(x, d), d
+        if self.training:
+            d["scale"] = one / scale if self.scale_at == "train" else one
+        else:
+            d["scale"] = scale if self.scale_at == "test" else one
+        return self.masked(x, x, d), (x if self.relu else None, d)
 
     def backward_cuda(self, dy, kept):
-        return self.masked(dy, kept) if isinstance(kept, dict) else dy * kept, ()
+        z, d = kept
+        return self.masked(dy, dy if z is None else z, d), ()
 
-    def masked(self, x, d):
+    def masked(self, x, z, d):
         y = self.device.empty(x.shape, x.dtype)
-        self.device.launch("dropout", "dropout", x.size, x, y, d, channels=math.gcd(d["units"], d["first_unit"]))
+        self.device.launch("dropout", "dropout", x.size, x, z, y, d, channels=math.gcd(d["units"], d["first_unit"]))
         return y

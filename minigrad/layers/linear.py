@@ -1,7 +1,12 @@
 """Fully connected: every output looks at every input."""
 
+import numpy as np
+
+from minigrad.engine import slabs
 from minigrad.layers.base import Layer
 from minigrad.layers.parameter import starting_weights
+
+PARTS = 8  # of the inputs, for a single image: tasks
 
 
 class Linear(Layer):
@@ -39,11 +44,22 @@ class Linear(Layer):
         shape = self.output_shape(x.shape)
         with device:
             W, y = self.W.astype(x.dtype, copy=False), device.empty(shape, x.dtype)
-            device.run(lambda o: device.xp.matmul(x, W[:, o], out=y[:, o]), device.blocks(self.out_features))
+            if len(x) == 1 and not device.is_gpu:
+                self.forward_vector(x, W, y)
+            else:
+                device.run(lambda o: device.xp.matmul(x, W[:, o], out=y[:, o]), device.blocks(self.out_features))
             y += self.b.astype(x.dtype, copy=False)
         if self.remembers:
             self.x = x
         return y
+
+    def forward_vector(self, x, W, y):
+        """y = x @ W of a single image, which takes as long as it takes to read W. In whole rows, as it lies in memory, that is twice as
+        fast as in columns; so tasks are sums over some of the inputs, which are added up in their order."""
+        inputs = slabs.split(0, self.in_features, min(PARTS, self.in_features))
+        sums = np.empty((len(inputs), *y.shape), y.dtype)
+        self.device.run(lambda t: np.matmul(x[:, inputs[t]], W[inputs[t]], out=sums[t]), range(len(inputs)))
+        np.sum(sums, axis=0, out=y)
 
     def backward(self, dy):
         self.check_forward(self.x is not None)

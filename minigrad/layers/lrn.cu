@@ -1,7 +1,8 @@
 // Local response normalisation (paper §3.3) over the channels of each pixel:
 //   s[c] = k + alpha * sum of x[j]^2 for |j - c| <= half          y[c] = x[c] * s[c]^-beta
 // x, y, dy, dx (rows, C): a row is one pixel. s is not kept; backward computes it again from x.
-struct Lrn { int rows, C, half; real k, alpha, beta; };
+// relu: x stands for max(x, 0), and dx is the gradient of what is in memory
+struct Lrn { int rows, C, half, relu; real k, alpha, beta; };
 
 // s^-beta. The paper's 3/4 without pow: with r = s^-1/2 it is r r r^-1/2.
 __device__ inline real power(real s, real beta) {
@@ -17,12 +18,12 @@ constexpr int HALF = LANES / 2;
 // Channels c - LANES .. c + 2 LANES - 1 of a row, 0 where there are none.
 struct Near { real v[3 * LANES]; };
 
-__device__ inline Near near(const real* row, int c, int C) {
+__device__ inline Near near(const real* row, int c, int C, bool relu) {
   Near x;
   for (int g = 0; g < 3; ++g) {
     const int first = c + (g - 1) * LANES;
     const Reals t = first >= 0 && first < C ? *(const Reals*)(row + first) : Reals{};
-    EACH_LANE(l) x.v[g * LANES + l] = t.v[l];
+    EACH_LANE(l) x.v[g * LANES + l] = relu && t.v[l] < 0 ? 0 : t.v[l];
   }
   return x;
 }
@@ -34,14 +35,14 @@ __device__ inline real near_norm(const Near& x, int j, Lrn d) {
 }
 
 __device__ inline Reals near_forward(const real* row, int c, Lrn d) {
-  const Near x = near(row, c, d.C);
+  const Near x = near(row, c, d.C, d.relu);
   Reals y;
   EACH_LANE(l) y.v[l] = x.v[LANES + l] * power(near_norm(x, LANES + l, d), d.beta);
   return y;
 }
 
 __device__ inline Reals near_backward(const real* row, const real* drow, int c, Lrn d) {
-  const Near x = near(row, c, d.C), dy = near(drow, c, d.C);
+  const Near x = near(row, c, d.C, d.relu), dy = near(drow, c, d.C, false);
   Reals dx = {}, pull = {};
   for (int j = LANES - HALF; j < 2 * LANES + HALF; ++j) {
     if (c + j < LANES || c + j >= d.C + LANES) continue;
@@ -51,34 +52,43 @@ __device__ inline Reals near_backward(const real* row, const real* drow, int c, 
       if (j - LANES - l <= HALF && LANES + l - j <= HALF) pull.v[l] += t;
     }
   }
-  EACH_LANE(l) dx.v[l] -= 2 * d.alpha * d.beta * x.v[LANES + l] * pull.v[l];
+  EACH_LANE(l) {
+    dx.v[l] -= 2 * d.alpha * d.beta * x.v[LANES + l] * pull.v[l];
+    if (d.relu && !(x.v[LANES + l] > 0)) dx.v[l] = 0;
+  }
   return dx;
 }
 
 // ---- windows of any size
 
+__device__ inline real one(const real* row, int j, Lrn d) { return d.relu && row[j] < 0 ? 0 : row[j]; }
+
 __device__ inline real norm(const real* row, int c, Lrn d) {
   real sum = 0;
-  for (int j = max(0, c - d.half); j <= min(d.C - 1, c + d.half); ++j) sum += row[j] * row[j];
+  for (int j = max(0, c - d.half); j <= min(d.C - 1, c + d.half); ++j) sum += one(row, j, d) * one(row, j, d);
   return d.k + d.alpha * sum;
 }
 
 __device__ inline Reals wide_forward(const real* row, int c, Lrn d) {
   Reals y;
-  EACH_LANE(l) y.v[l] = row[c + l] * power(norm(row, c + l, d), d.beta);
+#pragma unroll  // else y would lie in slow local memory
+  EACH_LANE(l) y.v[l] = one(row, c + l, d) * power(norm(row, c + l, d), d.beta);
   return y;
 }
 
 __device__ inline Reals wide_backward(const real* row, const real* drow, int c, Lrn d) {
   Reals dx = {}, pull = {};
   for (int j = max(0, c - d.half); j <= min(d.C - 1, c + LANES - 1 + d.half); ++j) {
-    const real s = norm(row, j, d), g = drow[j] * power(s, d.beta), t = g * row[j] / s;
+    const real s = norm(row, j, d), g = drow[j] * power(s, d.beta), t = g * one(row, j, d) / s;
     EACH_LANE(l) {
       if (j == c + l) dx.v[l] = g;
       if (abs(j - c - l) <= d.half) pull.v[l] += t;
     }
   }
-  EACH_LANE(l) dx.v[l] -= 2 * d.alpha * d.beta * row[c + l] * pull.v[l];
+  EACH_LANE(l) {
+    dx.v[l] -= 2 * d.alpha * d.beta * one(row, c + l, d) * pull.v[l];
+    if (d.relu && !(row[c + l] > 0)) dx.v[l] = 0;
+  }
   return dx;
 }
 

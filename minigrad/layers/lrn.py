@@ -14,6 +14,8 @@ class LocalResponseNorm(ImageLayer):
     x (N, ..., C), size odd. As in the paper, alpha multiplies the plain *sum*: torch divides it by the size, so that torch's alpha=5e-4,
     k=2 is this layer's default. Channels are those of one tower. Raises ValueError for an even size, and for an x without channels."""
 
+    takes_relu = True
+
     def __init__(self, size=5, alpha=1e-4, beta=0.75, k=2.0):
         if size < 1 or size % 2 == 0:
             raise ValueError(f"LocalResponseNorm: size must be odd, so that the window has a middle, not {size}")
@@ -46,17 +48,18 @@ class LocalResponseNorm(ImageLayer):
         dx -= t
         return dx, ()
 
-    def run_cuda(self, kernel, x, *more):
+    def run_cuda(self, kernel, relu, x, *more):
         C, result = x.shape[-1], self.device.empty(x.shape, x.dtype)
-        d = {"rows": x.size // C, "C": C, "half": self.size // 2, "k": self.k, "alpha": self.alpha, "beta": self.beta}
+        d = {"rows": x.size // C, "C": C, "half": self.size // 2, "relu": relu, "k": self.k, "alpha": self.alpha, "beta": self.beta}
         self.device.launch("lrn", kernel, x.size, x, *more, result, d, channels=C)
         return result
 
     def forward_cuda(self, x):
-        return self.run_cuda("lrn_forward", x), x
+        return self.run_cuda("lrn_forward", self.relu, x), (x, self.relu)
 
-    def backward_cuda(self, dy, x):
-        return self.run_cuda("lrn_backward", x, dy), ()
+    def backward_cuda(self, dy, kept):
+        x, relu = kept
+        return self.run_cuda("lrn_backward", relu, x, dy), ()
 
     def keeps(self):
         return "x"

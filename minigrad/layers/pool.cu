@@ -1,6 +1,7 @@
 // Max-pooling over K x K windows.   x, dx (N, H, W, C)     y, dy, winner (N, OH, OW, C)
 // winner[...] is the place of the maximum in its window, row by row: i K + j. A tie goes to the first; NaN wins.
-struct Pool { int N, H, W, C, K, S, OH, OW; };
+// relu: whether it is max(x, 0) that is pooled; then a window without a positive number has no winner, 255, and passes nothing back.
+struct Pool { int N, H, W, C, K, S, OH, OW, relu; };
 
 extern "C" __global__ void maxpool_forward(const real* __restrict__ x, real* __restrict__ y,
                                            unsigned char* __restrict__ winner, Pool d) {
@@ -18,6 +19,10 @@ extern "C" __global__ void maxpool_forward(const real* __restrict__ x, real* __r
           if (wins) { best.v[l] = t.v[l]; at.v[l] = i * d.K + j; }
         }
       }
+    if (d.relu) {
+      EACH_LANE(l) if (!(best.v[l] > 0)) at.v[l] = 255;
+      best = rectified(best);
+    }
     ((Reals*)y)[u] = best;
     ((Bytes*)winner)[u] = at;
   }

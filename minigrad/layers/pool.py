@@ -15,6 +15,8 @@ class MaxPool2d(ImageLayer):
     kernel_size is an int from 1 to 15, since a winner's number takes a byte. Raises TypeError for a kernel_size or stride that is no int,
     ValueError for others, for an x that holds no images, and for a window that does not fit."""
 
+    takes_relu = True
+
     def __init__(self, kernel_size=3, stride=2):
         for name, value in (("kernel_size", kernel_size), ("stride", stride)):
             if not isinstance(value, (int, np.integer)):
@@ -45,7 +47,7 @@ class MaxPool2d(ImageLayer):
 
     def forward_cuda(self, x):
         (N, H, W, C), (_, OH, OW, _) = x.shape, self.output_shape(x.shape)
-        d = {"N": N, "H": H, "W": W, "C": C, "K": self.kernel_size, "S": self.stride, "OH": OH, "OW": OW}
+        d = {"N": N, "H": H, "W": W, "C": C, "K": self.kernel_size, "S": self.stride, "OH": OH, "OW": OW, "relu": self.relu}
         y, winner = self.device.empty((N, OH, OW, C), x.dtype), self.device.empty((N, OH, OW, C), np.uint8)
         self.device.launch("pool", "maxpool_forward", y.size, x, y, winner, d, channels=C)
         return y, (winner, d)

@@ -5,10 +5,11 @@ written. The notebooks draw in the same style: plt.style.use("minigrad.plots.min
 
 from minigrad.plots.confusions import confusion
 from minigrad.plots.examples import neighbours, predictions
-from minigrad.plots.experiments import ablations, race
+from minigrad.plots.experiments import ablations, lr_range, race
 from minigrad.plots.figure import BLUE, GREY, ORANGE, PALE, PINK, RED, short
 from minigrad.plots.first_layer import filters
 from minigrad.plots.learning_curves import curves
+from minigrad.plots.pixels import backwards
 from minigrad.plots.responses import activations
 
 __all__ = [
@@ -20,11 +21,13 @@ __all__ = [
     "RED",
     "ablations",
     "activations",
+    "backwards",
     "confusion",
     "curves",
     "filters",
     "neighbours",
     "predictions",
+    "lr_range",
     "race",
     "short",
 ]

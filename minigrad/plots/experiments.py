@@ -1,4 +1,5 @@
-"""The outcome of the experiments: ReLU against tanh (Figure 1 of the paper), and the network without each of its parts."""
+"""The outcome of the experiments: ReLU against tanh (Figure 1 of the paper), the network without each of its parts, and the loss while the
+learning rate grows."""
 
 import numpy as np
 
@@ -50,4 +51,26 @@ def ablations(results, path):
     axes.set_xlabel("top-1 error in percent")
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.tick_params(axis="y", length=0)
+    save(figure, path)
+
+
+def lr_range(results, path):
+    """Draw the loss against the learning rate, which grows from left to right: a line for each seed, a dot where it is lowest.
+
+    results: {"lr": [learning rates of the steps], "losses": [[smoothed losses of a seed, step by step], ...]}."""
+    figure = blank(6.4, 4.0)
+    axes = figure.subplots()
+    for seed, losses in enumerate(results["losses"]):
+        lowest, label = int(np.argmin(losses)), None if seed else "lowest"
+        axes.plot(results["lr"][: len(losses)], losses, color=BLUE, linewidth=1.4, alpha=0.7)
+        axes.plot(results["lr"][lowest], losses[lowest], "o", color=ORANGE, markersize=6, label=label, linestyle="none")
+    start, end = max(losses[0] for losses in results["losses"]), min(min(losses) for losses in results["losses"])
+    axes.set_xscale("log")
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.set_xlim(results["lr"][0], results["lr"][-1])
+    axes.set_ylim(end - 0.3 * (start - end), start + 0.5 * (start - end))  # a loss that blows up leaves the figure
+    axes.set_xlabel("learning rate")
+    axes.set_ylabel("training loss, smoothed")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False, loc="lower left")
     save(figure, path)

@@ -1,6 +1,7 @@
 """Training: the loop over epochs, what it measures, the checkpoints it leaves, and the evaluation of the network that comes out.
 
-A network is known here only by `forward`, `backward`, `parameters`, `train`, `eval` and `step`, its number of training forwards so far."""
+A network is known here only by `forward`, `backward`, `parameters`, `train`, `eval` and `step`, its number of training forwards so far;
+where several processes train together, by `first_image` and `without_images`, too."""
 
 from minigrad.training.arrays import to_host
 from minigrad.training.checkpoint import CHECKPOINT, FORMAT, Checkpoint, load_checkpoint, restore, save_checkpoint

@@ -4,16 +4,13 @@ The arrays are stored by the names of the parameters, velocities with a prefix; 
 check sum of every array and of that JSON, so that a file which was altered since is noticed."""
 
 import json
-import os
 import zlib
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
 
 from minigrad import files
 from minigrad.training import fields
@@ -21,6 +18,7 @@ from minigrad.training.arrays import assign, to_host
 from minigrad.training.errors import TrainingError, reason
 
 CHECKPOINT = "checkpoint.safetensors"
+BEST = "best.safetensors"  # beside it: the weights alone, of the epoch with the lowest validation error
 FORMAT = 3  # of the files written here, and the newest that can be read. Format 2 has no check sums, format 1 no number either
 HEADER = "minigrad"  # the entry of a safetensors header that holds the metadata
 SUMS = "crc32"  # the entry with the check sums: {"metadata": sum, "arrays": {name: sum}}
@@ -54,31 +52,45 @@ def save_checkpoint(path, checkpoint):
     tensors = checkpoint.values | {VELOCITY + name: v for name, v in checkpoint.velocities.items()}
     if checkpoint.mean is not None:
         tensors[MEAN] = checkpoint.mean
-    tensors = {name: np.ascontiguousarray(to_host(array)) for name, array in tensors.items()}
+    arrays = {name: np.ascontiguousarray(to_host(array)) for name, array in tensors.items()}
     text = json.dumps(checkpoint.metadata | {"format": FORMAT})
-    sums = {"metadata": zlib.crc32(text.encode()), "arrays": {name: check_sum(array) for name, array in tensors.items()}}
-    header = {HEADER: text, SUMS: json.dumps(sums)}
+    sums = {"metadata": zlib.crc32(text.encode()), "arrays": {name: check_sum(array) for name, array in arrays.items()}}
     try:
         with files.replacing(path, durable=True) as temporary:
-            with open(temporary, "wb") as file:
-                mode = os.fstat(file.fileno()).st_mode
-            save_file(tensors, temporary, metadata=header)
-            with suppress(OSError):  # which some file systems do not know
-                os.chmod(temporary, mode)  # safetensors may have made a file that only its owner can read
-    except (OSError, SafetensorError) as error:
+            write_arrays(temporary, arrays, {HEADER: text, SUMS: json.dumps(sums)})
+    except OSError as error:
         raise TrainingError(f"Could not write the checkpoint {path}: {reason(error)}.") from error
 
 
-def check_sum(array):
-    """The CRC-32 of the dtype, shape and content of a contiguous array.
+def write_arrays(path, arrays, texts):
+    """Write a safetensors file: the length of its header, the header, and the arrays one after the other, those of 8 bytes a number first.
+
+    That library's own writer makes a temporary file beside `path`, of a name that nobody can tell, which stays when it is killed."""
+    names = {dtype: name for name, dtype in DTYPES.items()}
+    header, at = {"__metadata__": texts}, 0
+    arrays = dict(sorted(arrays.items(), key=lambda item: -item[1].itemsize))
+    for name, array in arrays.items():
+        header[name] = {"dtype": names[array.dtype], "shape": array.shape, "data_offsets": [at, at + array.nbytes]}
+        at += array.nbytes
+    content = json.dumps(header).encode()
+    content += b" " * (-len(content) % 8)
+    with open(path, "wb") as file:
+        file.write(len(content).to_bytes(8, "little"))
+        file.write(content)
+        for array in arrays.values():
+            file.write(array.reshape(-1).view(np.uint8))
+
+
+def check_sum(array, before=0):
+    """The CRC-32 of the dtype, shape and content of a contiguous array, going on from that of what came before.
 
     It finds what faults do to a file at a fifth of the price of a cryptographic digest, which nobody would be there to sign."""
-    return zlib.crc32(array.reshape(-1).view(np.uint8), check_sum_of_nothing(array))
+    return zlib.crc32(array.reshape(-1).view(np.uint8), check_sum_of_nothing(array, before))
 
 
-def check_sum_of_nothing(array):
+def check_sum_of_nothing(array, before=0):
     """The CRC-32 of an array's dtype and shape, which its content goes on from."""
-    return zlib.crc32(f"{array.dtype.str} {array.shape}".encode())
+    return zlib.crc32(f"{array.dtype.str} {array.shape}".encode(), before)
 
 
 def load_checkpoint(path):
@@ -132,7 +144,10 @@ def read_array(path, name, entry, wanted):
     Raises TrainingError if it is not float32 or float64, was altered, or holds a number that is not finite; OSError."""
     if entry["dtype"] not in DTYPES:
         raise unusable(path, f"{name} is of the type {entry['dtype']}, not float32 or float64")
-    array = np.empty(entry["shape"], DTYPES[entry["dtype"]])
+    try:
+        array = np.empty(entry["shape"], DTYPES[entry["dtype"]])
+    except ValueError as error:  # more axes than NumPy has, or an axis of 0 beside some that are endless
+        raise unusable(path, f"{name} has a shape that no array has ({error})") from None
     flat, total, finite = array.reshape(-1), check_sum_of_nothing(array), True
     with open(path, "rb", buffering=0) as file:
         file.seek(entry["data_offsets"][0])

@@ -15,4 +15,4 @@ class Interrupted(Exception):
 
 def reason(error):
     """Why the system or a library refused, without the name of the file."""
-    return getattr(error, "strerror", None) or str(error)
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__

@@ -9,6 +9,7 @@ import numpy as np
 from tqdm import tqdm
 
 from minigrad.files import replacing
+from minigrad.ranks import ALONE
 from minigrad.training.arrays import to_host
 from minigrad.training.errors import TrainingError
 from minigrad.training.metrics import softmax, top_k_errors
@@ -28,20 +29,23 @@ PUBLISHED = (
 )
 
 
-def outputs(net, loader, name="evaluating", out=None):
+def outputs(net, loader, name="evaluating", out=None, ranks=ALONE):
     """The outputs of a network in eval mode for all N images of a loader: a NumPy array (N, ...) of the network's dtype.
 
-    A progress bar called `name` goes to `out` (standard error if None), if that is a terminal."""
+    A progress bar called `name` goes to `out` (standard error if None), if that is a terminal. Of several `ranks` each computes the outputs
+    for its share of the images, and all are told all."""
     net.eval()
     bar = tqdm(loader.batches(0), name, len(loader), file=out, disable=None, leave=False, dynamic_ncols=True, unit=" batches")
-    return np.concatenate([to_host(net.infer(x)) for x, _ in bar])
+    found = [to_host(net.infer(x)) if len(x) else None for x, _ in bar]
+    parts = zip(*ranks.all(found), strict=True)  # for each batch, those of all ranks
+    return np.concatenate([part for batch in parts for part in batch if part is not None])
 
 
-def probabilities(net, loader, name="evaluating", out=None):
+def probabilities(net, loader, name="evaluating", out=None, ranks=ALONE):
     """The probabilities that `net` gives the classes of a loader's images: float32 (N, K).
 
-    With ten crops, the mean of the softmax outputs of the ten (paper §4.1). `name` and `out` as in `outputs`."""
-    return outputs(Averaged(net), loader, name, out)
+    With ten crops, the mean of the softmax outputs of the ten (paper §4.1). `name`, `out` and `ranks` as in `outputs`."""
+    return outputs(Averaged(net), loader, name, out, ranks)
 
 
 class Averaged:

@@ -88,8 +88,9 @@ def list_of(other, length=None):
     return kind
 
 
-def record(fields, needed=()):
-    """A dict of these fields, {name: kind}, of which those in `needed` must be there. Others are left to whoever put them there."""
+def record(fields, needed=(), others=True):
+    """A dict of these fields, {name: kind}, of which those in `needed` must be there. Others are left to whoever put them there, or, with
+    others=False, refused."""
 
     def kind(value, name):
         if type(value) is not dict:
@@ -99,6 +100,8 @@ def record(fields, needed=()):
             if key not in value:
                 raise FieldError(prefix + key, "missing", "there")
         for key, item in value.items():
+            if key not in fields and not others:
+                raise FieldError(prefix + key, item, "a field of it")
             fields.get(key, anything)(item, prefix + key)
         return value
 
@@ -108,7 +111,7 @@ def record(fields, needed=()):
 # ---- what a checkpoint says
 
 FRACTION = number(0, 1)
-LENGTH = whole(1, 2**31)
+LENGTH = whole(1, 2**31)  # of the options, too (commands/options.py)
 
 ADAPTED = record(  # what weights from elsewhere need of the network (commands/imported.py)
     {
@@ -135,12 +138,19 @@ CONFIG = record(
         "classes": list_of(text),
         "data": text,
         "images": list_of(whole(), 2),
+        "labels": whole(0, 2**32 - 1),
         "synthetic": boolean,
         "epochs": LENGTH,
+        "patience": LENGTH,
+        "accumulate": LENGTH,
         "batch_size": LENGTH,
         "lr": number(0),
         "momentum": FRACTION,
         "weight_decay": number(0),
+        "optimizer": one_of("sgd", "lars"),
+        "trust": number(0),
+        "scale_lr": boolean,
+        "warmup": number(0),
         "schedule": one_of("plateau", "steps", "linear", "constant"),
         "augment": boolean,
         "colour_noise": number(0),
@@ -152,6 +162,7 @@ CONFIG = record(
         "arithmetic": text,
         "fp32": boolean,
         "skip_bad": boolean,
+        "val_share": FRACTION,
         "adapted": ADAPTED,
         "imported": text,
     }
@@ -159,6 +170,7 @@ CONFIG = record(
 TALLY = record(
     {"loss": number(), "top1": whole(), "top5": whole(), "images": whole(), "seconds": number(0)},
     ("loss", "top1", "top5", "images", "seconds"),
+    others=False,
 )
 ROW = {
     "epoch": whole(1),
@@ -195,7 +207,7 @@ METADATA = record(
         "batches": whole(1),
         "step": whole(),
         "tally": TALLY,
-        "history": list_of(record(ROW, tuple(ROW))),
+        "history": list_of(record(ROW, tuple(ROW), others=False)),
         "schedule": record(SCHEDULE),
     }
 )
@@ -211,8 +223,11 @@ def position(metadata, schedule):
     epochs = [row["epoch"] for row in metadata["history"]]
     if epochs != list(range(1, metadata["epoch"] + 1)):
         raise FieldError("history", epochs, f"that of the {metadata['epoch']} epochs that are done")
+    whole(metadata["epoch"], metadata["epoch"])(metadata["schedule"].get("epoch", metadata["epoch"]), "schedule.epoch")
     tally = metadata["tally"]
     whole(0, metadata["batches"])(metadata["batch"], "batch")
     whole(metadata["batch"])(tally["images"], "tally.images")
+    if metadata["batch"]:
+        number(1e-9)(tally["seconds"], "tally.seconds")  # by which images are divided
     whole(0, tally["images"])(tally["top1"], "tally.top1")
     whole(0, tally["top1"])(tally["top5"], "tally.top5")

@@ -8,6 +8,7 @@ from minigrad import files, plots
 from minigrad.training.arrays import to_host
 from minigrad.training.errors import TrainingError, reason
 
+CURVES, FILTERS = "curves.png", "filters.png"
 COLUMNS = (
     "epoch",  # counted from 1
     "lr",
@@ -56,9 +57,9 @@ def draw(folder, rows, net, mean):
     """Draw curves.png, and filters.png if `net` has a convolution, into `folder`. Raises TrainingError."""
     kernels = first_kernels(net, mean)
     try:
-        plots.curves(rows, folder / "curves.png")
+        plots.curves(rows, folder / CURVES)
         if kernels:
-            plots.filters(kernels, folder / "filters.png")
+            plots.filters(kernels, folder / FILTERS)
     except Exception as error:  # a library draws them, with files and fonts of its own: it fails in many ways
         raise TrainingError(f"Could not write the figures in {folder}: {reason(error)}.") from error
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from minigrad.ranks import ALONE
 from minigrad.training.arrays import to_host
 from minigrad.training.errors import TrainingError
 
@@ -45,28 +46,35 @@ class Tally:
 
     def add(self, loss, logits, labels):
         """Count a batch: its mean loss, logits (N, K) and labels (N,)."""
-        top1, top5 = top_k_errors(logits, labels)
-        self.loss += loss * len(labels)
-        self.top1 += top1
-        self.top5 += top5
-        self.images += len(labels)
+        self.count(loss, *top_k_errors(logits, labels), len(labels))
+
+    def count(self, loss, top1, top5, images):
+        """Count a batch: its mean loss, its errors, and how many images it has."""
+        self.loss += loss * images
+        self.top1 += int(top1)
+        self.top5 += int(top5)
+        self.images += images
 
     def means(self):
         """Mean loss, top-1 and top-5 error (fractions)."""
         return self.loss / self.images, self.top1 / self.images, self.top5 / self.images
 
 
-def evaluate(net, loss, batches, bar=None):
-    """Mean loss, top-1 and top-5 error (fractions) over `batches` of (images, labels).
+def evaluate(net, loss, batches, bar=None, ranks=ALONE):
+    """Mean loss, top-1 and top-5 error (fractions) over `batches` of (images, labels), of which each of `ranks` has its share of the images
+    and all labels.
 
     `net` is left in eval mode. `bar.update()` is called after each batch. Raises TrainingError if there is no image."""
     net.eval()
     tally = Tally()
     for x, labels in batches:
-        logits = net.infer(x)
-        tally.add(loss.forward(logits, labels), logits, labels)
+        if len(x):
+            labels = labels[ranks.share(len(labels))]
+            logits = net.infer(x)
+            tally.add(loss.forward(logits, labels), logits, labels)
         if bar is not None:
             bar.update()
+    tally.loss, tally.top1, tally.top5, tally.images = ranks.sum(tally.loss, tally.top1, tally.top5, tally.images)
     if tally.images == 0:
         raise TrainingError("There is no image to evaluate on: at least one is needed.")
     return tally.means()

@@ -34,13 +34,7 @@ class Signals:
         for number, handler in self.handlers.items():
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
-    def watch(self, batches):
-        """Yield from `batches`, but raise Stopped before the next step once a signal has come."""
-        for batch in batches:
-            self.check()
-            yield batch
-            self.check()
-
     def check(self):
+        """Raises Stopped once a signal has come."""
         if self.received:
             raise Stopped

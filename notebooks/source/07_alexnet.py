@@ -160,7 +160,7 @@ axis.stackplot(
     colors=["#0072B2", "#E69F00", "#f5d58f"],
 )
 axis.axhline(3, color="black", linestyle="--", linewidth=1)
-axis.text(5, 3.05, "one GPU of 2012: 3 GB", fontsize=8)
+axis.text(5, 3.12, "one GPU of 2012: 3 GB", fontsize=8)
 axis.plot([128, 128], [0, 3], color="0.3", linewidth=1)
 axis.text(132, 0.1, "batch 128", fontsize=8, color="white")
 axis.set(xlabel="images in a batch", ylabel="memory, GB", title="What a training step holds, both towers", xlim=(0, 512))

@@ -142,7 +142,7 @@ axis.loglog(intensity, np.minimum(peak, intensity * bandwidth) / 1e9, color="bla
 for (name, (x, speed)), marker in zip(points.items(), "osD^vP*", strict=True):
     axis.loglog(x, speed / 1e9, marker, markersize=8, label=f"{name}: {speed / min(peak, x * bandwidth):.0%} of the roof")
 axis.text(intensity[4], intensity[4] * bandwidth / 1e9 * 2.2, "memory", rotation=32, fontsize=9)
-axis.text(200, peak / 1e9 * 1.2, "arithmetic", fontsize=9)
+axis.text(6, peak / 1e9 * 1.2, "arithmetic", fontsize=9)
 axis.set(xlabel="operations for each byte", ylabel="10⁹ operations a second", title="The roof of this machine", ylim=(None, peak / 1e9 * 3))
 axis.legend(fontsize=8, loc="lower right")
 plt.show()

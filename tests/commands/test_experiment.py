@@ -10,6 +10,7 @@ from command_line import alexnet
 from alexnet import AlexNet
 from minigrad import Conv2d, Dropout, LocalResponseNorm, MaxPool2d, ReLU, Tanh
 from minigrad.commands.experiment.ablations import CLAIMS, ablations, ablations_text, changed
+from minigrad.commands.experiment.lr_range import LOWEST, lr_range, lr_range_text, marks, swept
 from minigrad.commands.experiment.relu_vs_tanh import GRID, epochs_to, four_layers, race, ratio, relu_vs_tanh, relu_vs_tanh_text, tune
 from minigrad.data import Dataset, Loader, mean_image
 from minigrad.training import TrainingError
@@ -87,6 +88,15 @@ def test_the_table_of_the_race():
     assert "tanh / relu: 2.5 (1.0 - 4.0); paper, Figure 1: 6" in text
 
 
+def test_what_was_never_reached_is_said():
+    results = {"relu": {"lr": 1e-3, "epochs": [2.0, math.inf]}, "tanh": {"lr": 3.2e-3, "epochs": [8.0, math.inf]}}
+    assert ratio(results) == [4.0]
+    text = relu_vs_tanh_text(results, 0.25)
+    assert "relu, lr 0.001: 2.0; not reached with 1 of 2 seeds" in text and "tanh / relu: 4.0; paper" in text
+    results["tanh"]["epochs"] = [math.inf, 3.0]
+    assert "tanh / relu: -; paper" in (text := relu_vs_tanh_text(results, 0.25)) and "inf" not in text and "nan" not in text
+
+
 @pytest.mark.parametrize("change", CLAIMS)
 def test_each_change_changes_what_it_says_and_nothing_else(change):
     def layers(net):
@@ -125,6 +135,57 @@ def test_the_table_of_ablations():
     assert lines[2].split() == ["no", "LRN", "14.00", "1.41", "+3.00", "+1.4", "-0.1"]
 
 
+def test_one_seed_has_no_spread():
+    text = ablations_text({"full": [0.10], "no LRN": [0.13]})
+    assert text.startswith("top-1 error in percent, 1 seed ") and "nan" not in text
+    assert text.splitlines()[2].split() == ["no", "LRN", "13.00", "-", "+3.00", "+1.4", "-0.1"]
+    text = relu_vs_tanh_text({"relu": {"lr": 1e-3, "epochs": [2.0]}, "tanh": {"lr": 3.2e-3, "epochs": [8.0]}}, 0.25)
+    assert "training error, 1 seed\n  relu, lr 0.001: 2.0\n" in text
+
+
+def test_the_loss_while_the_learning_rate_grows(easy):
+    log = io.StringIO()
+    results = lr_range(lambda seed: AlexNet("small", num_classes=2, seed=seed), easy, epochs=12, seeds=2, batch_size=8, out=log)
+    assert len(results["lr"]) == 48 and results["lr"][0] == LOWEST and np.allclose(np.diff(np.log(results["lr"])), np.log(1e6) / 47)
+    for losses in results["losses"]:
+        assert 0 < len(losses) <= 48 and all(map(math.isfinite, losses))
+        assert min(losses) < 0.9 * max(losses)
+    assert log.getvalue().count("falls fastest") == 2 and results["losses"][0] != results["losses"][1]
+    text = lr_range_text(results)
+    assert "48 steps" in text and "seed 1" in text
+
+
+class Slope:
+    """A network, its loss given: what `swept` looks at."""
+
+    def __init__(self, losses):
+        self.losses, self.steps, self.lr = iter(losses), [], None
+
+    def train(self):
+        pass
+
+
+@pytest.mark.parametrize("losses, kept", [([2, 1, 1, 40, 1], 3), ([2, 1, math.nan], 2), ([2, 1, 1.5], 3)])
+def test_a_sweep_ends_when_the_loss_has_blown_up(monkeypatch, losses, kept):
+    def step(net, loss, optimizer, x, labels, inspect):
+        inspect(next(net.losses), None)
+        net.steps.append(optimizer.lr)
+
+    monkeypatch.setattr("minigrad.training.train_on_batch", step)
+    net = Slope(losses)
+    found = swept(net, net, [(None, None)] * len(losses), [1.0, 2.0, 4.0, 8.0, 16.0])
+    assert len(found) == kept and net.steps == [1.0, 2.0, 4.0, 8.0, 16.0][:kept]
+    assert found[0] == 2 and math.isclose(found[1], (0.09 * 2 + 0.1) / 0.19)  # weights 0.9 and 1, so that the first does not count double
+
+
+def test_where_the_loss_falls_fastest_and_is_lowest():
+    rates = [2.0**i for i in range(40)]
+    losses = [3 - 2.5 / (1 + math.exp(10 - i)) + max(0, i - 25) for i in range(38)]
+    steepest, lowest, last = marks(rates, losses)
+    assert steepest in rates[9:12] and lowest == rates[int(np.argmin(losses))] and last == rates[37]
+    assert marks([1.0, 2.0], [0.5]) == (1.0, 1.0, 1.0)
+
+
 def test_experiment_from_the_command_line(tmp_path, capsys):
     argv = [
         "experiment",
@@ -144,3 +205,10 @@ def test_experiment_from_the_command_line(tmp_path, capsys):
     assert {path.name for path in (tmp_path / "out").iterdir()} == {f"relu-vs-tanh.{kind}" for kind in ("json", "txt", "png", "svg")}
     out = capsys.readouterr().out
     assert out == (tmp_path / "out" / "relu-vs-tanh.txt").read_text() and "64 training images" in out
+
+
+def test_the_range_test_from_the_command_line(tmp_path, capsys):
+    argv = ["experiment", "lr-range", "--images", "640", "--seeds", "2", "--output", str(tmp_path / "out")]
+    assert alexnet(*argv) == 0
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {f"lr-range.{kind}" for kind in ("json", "txt", "png", "svg")}
+    assert "rule of thumb" in capsys.readouterr().out

@@ -11,7 +11,7 @@ from minigrad.commands.figures import activations, features
 def test_figures(run, folder, tmp_path, capsys):
     photo = next((folder / "val").rglob("*.png"))
     assert alexnet("figures", "--checkpoint", run, "--output", tmp_path, "--image", photo, "--sample", "20") == 0
-    names = ["activations", "confusion", "curves", "filters", "neighbours", "predictions"]
+    names = ["activations", "backwards", "confusion", "curves", "filters", "neighbours", "predictions"]
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(f"{name}.{kind}" for name in names for kind in ("png", "svg"))
     assert all(name in capsys.readouterr().out for name in names[:1])
 

@@ -142,8 +142,8 @@ def test_files_that_are_something_else(file, state, tmp_path):
 # ---- Caffe's
 
 
-def caffes_onnx(path):
-    """An ONNX file laid out as bvlc_alexnet is, with random weights and five classes."""
+def caffes_onnx(path, change=None, width=4096):
+    """An ONNX file laid out as bvlc_alexnet is, with random weights and five classes. change(graph), if given, does it harm."""
     onnx = pytest.importorskip("onnx")
     helper, rng = onnx.helper, np.random.default_rng(2)
     nodes, constants = [], []
@@ -170,11 +170,13 @@ def caffes_onnx(path):
     for outputs, inputs, group in ((384, 256, 1), (384, 192, 2), (256, 192, 2)):
         x = layer("Relu", layer("Conv", x, outputs, inputs, 3, 3, pads=[1] * 4, group=group))
     x = layer("Flatten", pool(x))
-    for outputs, inputs in ((4096, 9216), (4096, 4096)):
+    for outputs, inputs in ((width, 9216), (width, width)):
         x = layer("Relu", layer("Gemm", x, outputs, inputs, transB=1))
-    x = layer("Gemm", x, 5, 4096, transB=1)
+    x = layer("Gemm", x, 5, width, transB=1)
     ends = [helper.make_tensor_value_info(n, onnx.TensorProto.FLOAT, s) for n, s in (("data", ["N", 3, 227, 227]), (x, ["N", 5]))]
     graph = helper.make_graph(nodes, "AlexNet", ends[:1], ends[1:], constants)
+    if change is not None:
+        change(graph)
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), path)
 
 
@@ -192,6 +194,32 @@ def test_caffes_network(tmp_path):
     for *_, layer in net.layers():
         if isinstance(layer, LocalResponseNorm):
             assert (layer.size, layer.alpha, layer.beta, layer.k) == (5, pytest.approx(2e-5), 0.75, 1.0)
+
+
+def attribute(graph, kind, name):
+    node = next(node for node in graph.node if node.op_type == kind)
+    return next(a for a in node.attribute if a.name == name)
+
+
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        (lambda graph: graph.initializer[0].ClearField("dims"), "is no ONNX file"),
+        (lambda graph: setattr(graph.initializer[0], "data_type", 999), "is no ONNX file"),
+        (lambda graph: setattr(graph.node[0], "op_type", "Relu"), "holds 4 Conv"),
+        (lambda graph: graph.node[0].input.__setitem__(2, "nowhere"), "weights and biases"),
+        (lambda graph: setattr(graph.node[4].attribute[0], "i", 1 << 40), "groups"),
+        (lambda graph: attribute(graph, "LRN", "size").__setattr__("i", 0), "LRN or padding"),
+        (lambda graph: attribute(graph, "LRN", "size").__setattr__("name", "x"), "LRN or padding"),
+        (lambda graph: attribute(graph, "LRN", "bias").__setattr__("f", -1.0), "LRN or padding"),
+    ],
+)
+def test_an_onnx_file_that_is_damaged_gets_a_sentence(tmp_path, change, words, monkeypatch):
+    monkeypatch.setattr(imported, "_values", lambda *_: {"tower0.conv1.W": np.zeros((11, 11, 3, 96)), "tower0.fc8.b": np.zeros(5)})
+    caffes_onnx(tmp_path / "a.onnx", change, width=8)
+    with pytest.raises(TrainingError, match=words) as caught:
+        imported.load(tmp_path / "a.onnx")
+    assert "a.onnx" in str(caught.value) and "\n" not in str(caught.value)
 
 
 # ---- how training programs wrap a state dict
@@ -240,3 +268,13 @@ def test_nested_state_dicts_and_whole_modules(tmp_path, recwarn):
     torch.save({"resnet.weight": torch.ones(3)}, tmp_path / "other.pth")
     with pytest.raises(TrainingError, match=r"holds 1 arrays \(resnet\.weight, \.\.\.\)"):
         imported.load(tmp_path / "other.pth")
+
+
+def test_tensors_that_only_say_they_are_large_and_names_that_are_none(tmp_path):
+    torch = pytest.importorskip("torch")
+    torch.save({"features.0.weight": torch.zeros(1).expand(1 << 40), 3: torch.ones(2)}, tmp_path / "a.pth")
+    with pytest.raises(TrainingError, match="a.pth holds features.0.weight, whose numbers are stored once for many"):
+        imported.load(tmp_path / "a.pth")
+    torch.save({"a": torch.ones(2), 3: torch.ones(2)}, tmp_path / "b.pth")
+    with pytest.raises(TrainingError, match=r"holds 1 arrays \(a, \.\.\.\)"):
+        imported.load(tmp_path / "b.pth")

@@ -60,8 +60,13 @@ def test_predict(trained, folder):
 
 def test_figures(trained, tmp_path):
     out, _ = lenet("figures", "--checkpoint", trained, "--sample", "20", "--output", tmp_path)
-    assert "activations, confusion, curves, filters, neighbours, predictions" in out
-    assert len(list(tmp_path.glob("*.svg"))) == 6
+    assert "activations, backwards, confusion, curves, filters, neighbours, predictions" in out
+    assert len(list(tmp_path.glob("*.svg"))) == 7
+
+
+def test_explore(trained, folder, tmp_path):
+    out, _ = lenet("explore", "--checkpoint", trained, "--out", tmp_path / "page.html", folder / "val" / "dark" / "0.png")
+    assert out.startswith(f"{tmp_path / 'page.html'}: ") and (tmp_path / "page.html").stat().st_size < 5e6
 
 
 @pytest.mark.parametrize("to, suffix", [("onnx", ".onnx"), ("torch", ".pt2")])

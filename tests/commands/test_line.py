@@ -30,6 +30,7 @@ ROOT = Path(__file__).parents[2]
         (["--variant", "vgg"], ["vgg", "one-tower"]),
         (["--data", "nowhere"], ["nowhere"]),
         (["--data", "cifar10:nowhere"], ["nowhere"]),
+        (["--synthetic", "--data", "nowhere"], ["--synthetic", "--data", "one of them"]),
         (["--resume", "nowhere"], ["nowhere"]),
         (["evaluate", "--checkpoint", "nowhere"], ["nowhere"]),
         (["evaluate", "--checkpoint", "nowhere", "--crops", "5"], ["crops", "5", "10"]),
@@ -41,6 +42,19 @@ ROOT = Path(__file__).parents[2]
         (["experiment", "relu-vs-tanh", "--level", "100"], ["level", "100"]),
         (["experiment", "dropout"], ["dropout", "ablations"]),
         (["--frobnicate"], ["--frobnicate"]),
+        # An unset variable of a shell script is no wish for a default.
+        *(([flag, ""], [flag, "empty"]) for flag in ("--data", "--resume", "--checkpoint", "--output", "--device")),
+        (["evaluate", "--checkpoint", "nowhere", "--data", ""], ["--data", "empty"]),
+        (["prepare", "--data", ".", "--out", ""], ["--out", "empty"]),
+        (["prepare", "--data", ".", "--out", "out", "--size", "20000"], ["size", "10000", "20000"]),
+        (["--data", "two\nlines"], ["two\\nlines"]),
+        # What a checkpoint would refuse when it is loaded again.
+        (["--seed", str(1 << 70)], ["seed", str(1 << 53)]),
+        (["--epochs", "1" + 30 * "0"], ["epochs", str(1 << 31)]),
+        (["--batch-size", "1" + 30 * "0"], ["batch-size", str(1 << 31)]),
+        (["--lr", "1e308"], ["lr", "1e300"]),
+        (["--weight-decay", "1e308"], ["weight-decay", "1e300"]),
+        (["--data", "~nobody-of-that-name/x"], ["~nobody-of-that-name", "is not a folder"]),
     ],
 )
 def test_mistakes_get_one_sentence(argv, words, capsys, tmp_path, monkeypatch):

@@ -1,5 +1,6 @@
 """A run's config, folder and learning rate: what it is made with, what it keeps, and what no other run may touch."""
 
+import os
 import shlex
 import shutil
 from dataclasses import replace
@@ -30,6 +31,27 @@ def test_photographs_in_a_folder_are_for_the_paper_s_network(folder, three, tmp_
     assert chosen("--data", tmp_path / "prepared") == "paper"
     for argv in ([], ["--synthetic"], ["--data", folder], ["--data", "fashion-mnist"], ["--data", three], ["--data", tmp_path / "nowhere"]):
         assert chosen(*argv) == "small"
+
+
+def test_the_learning_rate_grows_with_the_batch_when_asked_to():
+    def lr(*argv):
+        return new_config(AlexNet, command_line(AlexNet).parse_args(["train", *argv]))["lr"]
+
+    assert lr("--batch-size", "640") == 0.015 and lr("--scale-lr") == 0.015
+    assert lr("--batch-size", "640", "--scale-lr") == pytest.approx(0.15)
+    assert lr("--batch-size", "32", "--lr", "0.5", "--scale-lr") == pytest.approx(0.25)
+
+
+def test_a_run_with_lars_goes_on_with_it(folder, tmp_path, capsys):
+    large = ["--data", folder, "--batch-size", "16", "--optimizer", "lars", "--lr", "10", "--warmup", "1"]
+    for name, epochs in (("whole", 3), ("parts", 2)):
+        assert alexnet(*large, "--epochs", epochs, "--schedule", "constant", "--output", tmp_path / name) == 0
+    assert alexnet("--resume", tmp_path / "parts", "--epochs", "3") == 0
+    assert same(tmp_path / "whole", tmp_path / "parts") and rows(tmp_path / "whole") == rows(tmp_path / "parts")
+    assert [row["lr"] for row in rows(tmp_path / "whole")] == ["10.0"] * 3
+    assert "--optimizer lars" in refusal(capsys, "--resume", tmp_path / "parts", "--optimizer", "sgd")
+    assert "--trust must be above 0" in refusal(capsys, "--optimizer", "lars", "--trust", "0")
+    assert "leave out --optimizer lars" in refusal(capsys, "--optimizer", "lars", "--plain")
 
 
 def test_a_run_is_never_overwritten(run, folder, capsys):
@@ -172,6 +194,13 @@ def test_files_that_are_no_run_s_are_left_alone(folder, tmp_path, capsys):
         (output / name).unlink()
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes of POSIX")
+@pytest.mark.parametrize("name", ["config.json", "history.csv"])
+def test_a_pipe_in_place_of_a_run_s_file_is_not_waited_for(folder, tmp_path, capsys, name):
+    os.mkfifo(tmp_path / name)
+    assert "holds a run already" in refusal(capsys, "--data", folder, "--output", tmp_path)
+
+
 def test_data_that_moved_is_found_at_its_new_place(run, folder, three, tmp_path, capsys):
     shutil.copytree(folder, tmp_path / "moved")
     assert alexnet("--resume", run, "--data", tmp_path / "moved", "--epochs", "3", "--output", tmp_path / "more") == 0
@@ -189,6 +218,13 @@ def test_an_image_that_vanished_is_told(run, folder, tmp_path, capsys):
     assert "30 images to train and 8 to validate, but less has 29 and 8" in refusal(capsys, *argv)
     assert alexnet(*argv, "--skip-bad") == 0
     assert "Warning: The run was made with 30 images" in capsys.readouterr().err
+
+
+def test_as_many_images_of_other_classes_are_told(run, folder, tmp_path, capsys):
+    shutil.copytree(folder, tmp_path / "other")
+    (tmp_path / "other" / "train" / "dark" / "3.png").rename(tmp_path / "other" / "train" / "bright" / "more.png")
+    argv = ["--resume", run, "--data", tmp_path / "other", "--epochs", "3", "--output", tmp_path / "more"]
+    assert "30 images to train and 8 to validate, but other has as many of other classes" in refusal(capsys, *argv)
 
 
 def test_hints_can_be_pasted_into_a_shell(folder, tmp_path, capsys):

@@ -56,3 +56,14 @@ def test_streams_are_put_back_and_leave_no_descriptor(monkeypatch):
     with usable_streams():
         assert isinstance(sys.stderr, Patient) and sys.stderr.encoding == before[1].encoding
     assert (sys.stdout, sys.stderr) == before
+
+
+def test_no_file_takes_the_place_of_a_closed_stream(tmp_path):
+    """Libraries in C write their warnings to descriptor 2, whatever is open there."""
+    code = (
+        "import os, sys; from minigrad.commands.streams import usable_streams\n"
+        "with usable_streams():\n    descriptor = os.open(sys.argv[1], os.O_CREAT | os.O_WRONLY)\n"
+        "    os.write(descriptor, str(descriptor).encode())"
+    )
+    subprocess.run(["sh", "-c", f'"{sys.executable}" -c "$0" "$1" <&- >&- 2>&-', code, tmp_path / "a"], cwd=ROOT, check=True)
+    assert int((tmp_path / "a").read_text()) > 2

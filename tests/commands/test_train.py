@@ -19,7 +19,8 @@ ROOT = Path(__file__).parents[2]
 
 
 def test_a_run_leaves_its_files(run):
-    assert {p.name for p in run.iterdir()} == {"checkpoint.safetensors", "config.json", "curves.png", "filters.png", "history.csv"}
+    names = {"best.safetensors", "checkpoint.safetensors", "config.json", "curves.png", "filters.png", "history.csv"}
+    assert {p.name for p in run.iterdir()} == names
     assert [row["epoch"] for row in rows(run)] == ["1", "2"]
 
 
@@ -144,6 +145,68 @@ def test_what_was_left_out_stays_left_out(broken, tmp_path, capsys):
     assert alexnet("--resume", run, "--epochs", "2") == 0
     assert "29 images to train" in capsys.readouterr().err
     assert alexnet("evaluate", "--checkpoint", run) == 0
+
+
+def test_the_best_weights_are_a_checkpoint_like_others(run, folder, tmp_path, capsys):
+    best = run / "best.safetensors"
+    assert alexnet("evaluate", "--checkpoint", best) == 0
+    assert alexnet("predict", "--checkpoint", best, folder / "val" / "dark" / "0.png") == 0
+    assert "no position in a run" in refusal_of_resume(capsys, best)
+    assert alexnet("--checkpoint", best, "--data", folder, "--epochs", "1", "--output", tmp_path / "more") == 0
+
+
+def refusal_of_resume(capsys, path):
+    capsys.readouterr()
+    assert alexnet("--resume", path, "--epochs", "9") == 2
+    return capsys.readouterr().err
+
+
+def test_patience_stays_with_a_run_and_can_be_changed(folder, tmp_path, capsys):
+    common = ["--data", folder, "--lr", "0", "--schedule", "constant", "--batch-size", "8", "--output", tmp_path / "run"]
+    assert alexnet(*common, "--epochs", "9", "--patience", "2") == 0
+    assert len(rows(tmp_path / "run")) == 3 and "a larger --patience goes on" in capsys.readouterr().err
+    assert alexnet("--resume", tmp_path / "run") == 0
+    assert len(rows(tmp_path / "run")) == 3
+    assert alexnet("--resume", tmp_path / "run", "--patience", "3") == 0
+    assert len(rows(tmp_path / "run")) == 4
+
+
+def test_batches_in_parts_train_alike(folder, tmp_path, capsys):
+    common = ["--data", folder, "--epochs", "2", *FLAGS]
+    for name, more in (("whole", []), ("parts", ["--accumulate", "3"])):
+        assert alexnet(*common, *more, "--output", tmp_path / name) == 0
+    one, other = (load_checkpoint(tmp_path / name) for name in ("whole", "parts"))
+    for name, value in one.values.items():
+        np.testing.assert_allclose(other.values[name], value, rtol=0, atol=1e-3 * np.abs(value).max(), err_msg=name)
+    assert other.metadata["config"]["accumulate"] == 3
+    assert "whole number from 1" in refusal(capsys, *common, "--accumulate", "0")
+
+
+def test_a_share_of_the_training_images_validates(three, tmp_path, capsys):
+    """Class folders alone are enough; the split is the seed's, also for a run that goes on, and for evaluate."""
+    photos = tmp_path / "photos"
+    shutil.copytree(three / "train", photos)
+    output = tmp_path / "run"
+    argv = ["--variant", "small", "--epochs", "1", "--batch-size", "8", "--lr", "0.001"]
+    assert "--val-share" in refusal(capsys, "--data", photos, *argv)
+    for data in (photos, three):
+        capsys.readouterr()
+        shutil.rmtree(output, ignore_errors=True)
+        assert alexnet("--data", data, "--val-share", "0.25", "--output", output, *argv) == 0
+        assert "14 images to train, 6 to validate" in capsys.readouterr().err
+    assert alexnet("--resume", output, "--epochs", "2") == 0
+    capsys.readouterr()
+    assert alexnet("evaluate", "--checkpoint", output) == 0
+    assert " 6 images" in capsys.readouterr().out
+    assert alexnet("evaluate", "--checkpoint", output, "--data", photos) == 0
+    assert " 6 images" in capsys.readouterr().out
+    assert alexnet("evaluate", "--checkpoint", output, "--data", three) == 0
+    own = len(list((three / "val").rglob("*.*")))
+    assert f" {own} images" in capsys.readouterr().out
+    assert "--val-share 0.25" in refusal(capsys, "--resume", output, "--val-share", "0.5")
+    for share in ("0", "1", "nan", "x"):
+        assert "between 0 and 1" in refusal(capsys, "--data", photos, "--val-share", share) or share in ("nan", "x")
+    assert "leave out --val-share" in refusal(capsys, "--synthetic", "--val-share", "0.5")
 
 
 def test_a_loss_that_blows_up_is_told_in_one_sentence(folder, tmp_path):

@@ -75,7 +75,8 @@ def test_markers_keep_the_solution(thing):
 
 @pytest.mark.parametrize("body, expected", [
     ("raise NotImplementedError", True), ("raise NotImplementedError('x')", True), ("...", True), ("pass", True), ('"""Words."""', True),
-    ("return None", False), ("raise ValueError", False), ("x = 1; raise NotImplementedError", False),
+    ("return None", True), ("return", True), ("return ...", True), ("return 0", False),
+    ("raise ValueError", False), ("x = 1; raise NotImplementedError", False),
 ])  # fmt: skip
 def test_what_counts_as_blank(body, expected, tmp_path):
     path = tmp_path / "written.py"

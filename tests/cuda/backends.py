@@ -1,25 +1,54 @@
 """Where a test runs its kernels: on the CPU through g++, or on a GPU. And why it cannot, where it cannot."""
 
-import importlib.util
+import ctypes
+import functools
+import gc
+import os
 
+import fake_cuda
 import numpy as np
 from host_module import MISSING, HostModule
 
 from minigrad.cuda import find, kernels
 
-NO_CUPY = (
-    None
-    if importlib.util.find_spec("cupy")
-    else "CuPy is not installed, which the stand-in asks what exists: pip install -e '.[test-cuda]'"
-)
+POLICY, SEED = (int(os.environ.get(f"FAKE_CUDA_{name}", default)) for name, default in (("POLICY", fake_cuda.RANDOM), ("SEED", 1)))
+
+
+def has_driver():
+    """Whether this machine has NVIDIA's driver, and so most likely GPUs."""
+    try:
+        return bool(ctypes.CDLL("libcuda.so.1"))
+    except OSError:
+        return False
+
+
+NO_FAKE = "there is a driver: the tests run on its GPUs" if has_driver() else fake_cuda.missing()
+
+
+@functools.cache
+def fake():
+    """The fake CUDA below this process's CuPy, a machine without a GPU until a test asks for some (`fake_gpus`)."""
+    return fake_cuda.boot()
+
+
+def as_in_a_new_process():
+    """CuPy's memory as it was before the first array, and no precision chosen for its products."""
+    import cupy
+
+    gc.collect()
+    cupy.get_default_memory_pool().free_all_blocks()
+    cupy.get_default_pinned_memory_pool().free_all_blocks()
+    cupy._core.set_compute_type(np.float32, 0)  # "to be decided": by CUPY_TF32, at the next product
 
 
 def no_gpu(wanted=1):
-    """Why there are not so many GPUs, or None."""
+    """Why there are not so many GPUs, or None. Fake ones count."""
+    if NO_FAKE is None:
+        return None
     try:
         _, count = find()
     except ValueError as error:
-        return str(error)
+        return f"{error}; {NO_FAKE}"
     return None if count >= wanted else f"there are {count} GPUs, and the test needs {wanted}"
 
 
@@ -31,6 +60,9 @@ class Host:
         return a
 
     numpy = array
+
+    def address(self, a):
+        return a.ctypes.data
 
 
 class Gpu:
@@ -51,6 +83,9 @@ class Gpu:
 
     def numpy(self, a):
         return a.get()
+
+    def address(self, a):
+        return a.data.ptr
 
 
 class Launcher:

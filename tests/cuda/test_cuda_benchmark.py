@@ -1,4 +1,4 @@
-"""The benchmark on a GPU, through the stand-in: what it counts and what it prints. Its times mean nothing here."""
+"""The benchmark on a GPU, on fake GPUs: what it counts and what it prints. Its times mean nothing here."""
 
 import re
 import time
@@ -23,20 +23,20 @@ def printed(capsys, *flags):
 
 
 @pytest.mark.parametrize("device", ["0", "0,0", "0,1"])
-def test_the_table(stand_in, quick, capsys, device):
+def test_the_table(fake_gpus, quick, capsys, device):
     out = printed(capsys, "--device", device)
-    assert "stand-in, driver for CUDA 13.0, CUDA 13.0, CuPy " in out and "minigrad: small, batch 3, float32, products in TF32" in out
+    assert "Fake H200, driver for CUDA 13.0, CUDA 13.0, CuPy " in out and "minigrad: small, batch 3, float32, products in TF32" in out
     assert "median of 2 steps" in out and "ceilings measured now: copy" in out and "GPU memory held: minigrad 0." in out
     rows = dict(re.findall(r"^(\w+) +[\d.]+ +[\d.]+ +[\d.]+%(.*)$", out, re.M))
     assert {"conv1", "norm2", "pool5", "fc8", "drop7", "update"} <= rows.keys()
     assert all(re.fullmatch(r" +\d+ +[\d.]+ +[\d.]+ +[\d.]+x", rows[name]) for name in ("conv1", "fc6", "pool2", "update"))
 
 
-def test_full_precision(stand_in, quick, capsys):
+def test_full_precision(fake_gpus, quick, capsys):
     assert "minigrad: small, batch 3, float32, devices [Device('0')]" in printed(capsys, "--device", "0", "--fp32")
 
 
-def test_beside_pytorch(stand_in, quick, capsys, monkeypatch):
+def test_beside_pytorch(fake_gpus, quick, capsys, monkeypatch):
     """PyTorch has the same network in both memory formats, on the CPU here."""
     pytest.importorskip("torch")
     side = gpu.TheirStep
@@ -49,14 +49,14 @@ def test_beside_pytorch(stand_in, quick, capsys, monkeypatch):
     assert re.search(r"ratio to the faster of the two: [\d.]+ times PyTorch's speed", out)
 
 
-def test_pytorch_without_a_gpu(stand_in, capsys, monkeypatch):
+def test_pytorch_without_a_gpu(fake_gpus, capsys, monkeypatch):
     torch = pytest.importorskip("torch")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert alexnet("benchmark", "--variant", "small", "--device", "0", "--against", "torch") == 2
     assert re.search(r"needs PyTorch, .* sees no GPU", capsys.readouterr().err)
 
 
-def test_a_clock_that_gpus_and_cpus_share(stand_in, capsys):
+def test_a_clock_that_gpus_and_cpus_share(fake_gpus, capsys):
     assert alexnet("benchmark", "--variant", "small", "--device", "0,cpu") == 2
     assert "no clock in common" in capsys.readouterr().err
 

@@ -1,4 +1,4 @@
-"""Every word of the command line on GPUs, through the stand-in: no NumPy call meets an array of a GPU, and the numbers are the CPU's."""
+"""Every word of the command line on GPUs: no NumPy call meets an array of a GPU, and the numbers are the CPU's."""
 
 import json
 import shutil
@@ -35,13 +35,13 @@ def same(a, b):
 
 
 @pytest.mark.parametrize("device", ["0", "0,0", "0,1"])
-def test_training(stand_in, folder, tmp_path, device):
+def test_training(fake_gpus, folder, tmp_path, device):
     same(train(folder, tmp_path / "cpu"), train(folder, tmp_path / "gpu", "--device", device))
     config = json.loads((tmp_path / "gpu" / "config.json").read_text())
     assert config["device"] == device and config["arithmetic"] == "float32, products in TF32"
 
 
-def test_a_run_goes_on_elsewhere(stand_in, folder, tmp_path):
+def test_a_run_goes_on_elsewhere(fake_gpus, folder, tmp_path):
     """Two epochs on two GPUs; one there and one on the CPU; one on the CPU and one there."""
     whole = train(folder, tmp_path / "whole", "--device", "0,1", "--epochs", "2")
     for first, second in (("0,1", "0,1"), ("0,1", "cpu"), ("cpu", "auto")):
@@ -65,7 +65,7 @@ def printed(capsys, *argv):
 
 
 @pytest.mark.parametrize("device", ["0", "0,1"])
-def test_evaluate_and_predict(stand_in, run, folder, tmp_path, capsys, device):
+def test_evaluate_and_predict(fake_gpus, run, folder, tmp_path, capsys, device):
     for words in (
         ["evaluate", "--checkpoint", run],
         ["evaluate", "--checkpoint", run, run, "--crops", "10", "--batch-size", "20", "--output", tmp_path / "written"],
@@ -74,21 +74,21 @@ def test_evaluate_and_predict(stand_in, run, folder, tmp_path, capsys, device):
         assert printed(capsys, *words) == printed(capsys, *words, "--device", device)
 
 
-def test_figures(stand_in, run, tmp_path, capsys):
+def test_figures(fake_gpus, run, tmp_path, capsys):
     for place in ("cpu", "0,1"):
         printed(capsys, "figures", "--checkpoint", run, "--sample", "8", "--output", tmp_path / place, "--device", place)
     names = {path.name for path in (tmp_path / "cpu").glob("*.png")}
-    assert len(names) == 6 and names == {path.name for path in (tmp_path / "0,1").glob("*.png")}
+    assert len(names) == 7 and names == {path.name for path in (tmp_path / "0,1").glob("*.png")}
 
 
-def test_fine_tuning(stand_in, run, folder, tmp_path):
+def test_fine_tuning(fake_gpus, run, folder, tmp_path):
     same(
         train(folder, tmp_path / "cpu", "--checkpoint", run),
         train(folder, tmp_path / "gpu", "--checkpoint", run, "--device", "0,1"),
     )
 
 
-def test_fine_tuning_to_other_classes(stand_in, run, folder, tmp_path):
+def test_fine_tuning_to_other_classes(fake_gpus, run, folder, tmp_path):
     shutil.copytree(folder, tmp_path / "three")
     for part in ("train", "val"):
         shutil.copytree(folder / part / "dark", tmp_path / "three" / part / "night")
@@ -99,12 +99,12 @@ def test_fine_tuning_to_other_classes(stand_in, run, folder, tmp_path):
 
 
 @pytest.mark.parametrize("flags, arithmetic", [((), "float32, products in TF32"), (("--fp32",), "float32")])
-def test_summary(stand_in, capsys, flags, arithmetic):
+def test_summary(fake_gpus, capsys, flags, arithmetic):
     out = printed(capsys, "summary", "--variant", "small", "--device", "0,cpu", *flags)
     assert f"devices: 0 ({arithmetic}), cpu (float32)\n" in out
 
 
-def test_full_precision_is_stated(stand_in, folder, tmp_path):
+def test_full_precision_is_stated(fake_gpus, folder, tmp_path):
     train(folder, tmp_path / "run", "--device", "0,0", "--fp32")
     config = json.loads((tmp_path / "run" / "config.json").read_text())
     assert config["fp32"] is True and config["arithmetic"] == "float32"

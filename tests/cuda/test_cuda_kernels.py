@@ -8,7 +8,7 @@ from minigrad import LocalResponseNorm, MaxPool2d, Parameter, SoftmaxCrossEntrop
 from minigrad.cuda import kernels
 from minigrad.layers.conv import im2col, output_size
 from minigrad.layers.philox import philox, random_bits
-from minigrad.optim import SGD
+from minigrad.optim import MOVES, SGD
 from minigrad.plain import col2im
 
 TOLERANCE = {"float32": 2e-5, "float64": 1e-12}
@@ -30,11 +30,13 @@ NORMS = [  # shape, size, k, alpha, beta
 ]
 
 
-@pytest.fixture(params=[Host, pytest.param(Gpu, marks=pytest.mark.gpu)], scope="module")
+@pytest.fixture(params=[Host, pytest.param(Gpu, marks=pytest.mark.gpu)])
 def backend(request):
     backend = request.param()
     if backend.missing:
         pytest.skip(backend.missing)
+    if request.param is Gpu:
+        request.getfixturevalue("cupy")
     return backend
 
 
@@ -59,23 +61,35 @@ def convolution(N, H, W, C, K, S, padding, columns=None):
     top, bottom, left, right = padding
     OH, OW = output_size(H, K, S, top, bottom), output_size(W, K, S, left, right)
     sizes = {"N": N, "H": H, "W": W, "C": C, "K": K, "S": S, "top": top, "left": left, "OH": OH, "OW": OW}
-    return sizes | {"columns": columns or (K * K * C // 4 + 1) * 4}
+    return sizes | {"columns": columns or (K * K * C // 4 + 1) * 4, "relu": 0}
 
 
 def check_convolution(run, case):
     N, H, W, C, K, S, padding = case
-    if C % run.lanes:
-        return
     d = convolution(*case)
     x, filled = normal(run, N, H, W, C), K * K * C
     patches = run.empty(N * d["OH"] * d["OW"], d["columns"])
+    for relu in (0, 1):
+        run("conv", "im2col_of_few_channels", x, patches, d | {"relu": relu})
+        np.testing.assert_array_equal(patches[:, :filled], im2col(np.maximum(x, 0) if relu else x, K, S, padding))
+        assert (patches[:, filled] == 1).all() and not patches[:, filled + 1 :].any()
+    if C % run.lanes:
+        return
+    patches[...] = np.nan
     run("conv", "im2col", x, patches, d)
     np.testing.assert_array_equal(patches[:, :filled], im2col(x, K, S, padding))
     assert (patches[:, filled] == 1).all() and not patches[:, filled + 1 :].any()
 
     dpatches, dx = normal(run, *patches.shape, seed=1), run.empty(*x.shape)
-    run("conv", "col2im", dpatches, dx, d)
-    close(dx, col2im(dpatches[:, :filled], x.shape, K, S, padding), TOLERANCE[run.dtype.name])
+    expected = col2im(dpatches[:, :filled], x.shape, K, S, padding)
+    run("conv", "col2im", dpatches, x, dx, d)
+    close(dx, expected, TOLERANCE[run.dtype.name])
+
+    d["relu"], x[0, 0, 0, 0] = 1, 0
+    run("conv", "im2col", x, patches, d)
+    np.testing.assert_array_equal(patches[:, :filled], im2col(np.maximum(x, 0), K, S, padding))
+    run("conv", "col2im", dpatches, x, dx, d)
+    close(dx, expected * (x > 0), TOLERANCE[run.dtype.name])
 
 
 def check_weights_and_bias(run, filled, CO):
@@ -89,13 +103,14 @@ def check_norm(run, shape, size, k, alpha, beta):
     x, dy, layer = 3 * normal(run, *shape), normal(run, *shape, seed=1), LocalResponseNorm(size, alpha, beta, k)
     if k == 0:
         x[..., -2:] = 0  # a channel beyond the last would divide by 0
-    d = {"rows": x.size // shape[-1], "C": shape[-1], "half": size // 2, "k": k, "alpha": alpha, "beta": beta}
     y, dx = run.empty(*shape), run.empty(*shape)
-    run("lrn", "lrn_forward", aligned(x), y, d)
-    run("lrn", "lrn_backward", aligned(x), dy, dx, d)
-    expected, kept = layer.forward_slab(x, 0)
-    close(y, expected, TOLERANCE[run.dtype.name])
-    close(dx, layer.backward_slab(dy, kept)[0], TOLERANCE[run.dtype.name])
+    for relu in (0, 1) if k else (0,):  # else s would be 0 where no channel is above 0
+        d = {"rows": x.size // shape[-1], "C": shape[-1], "half": size // 2, "relu": relu, "k": k, "alpha": alpha, "beta": beta}
+        run("lrn", "lrn_forward", aligned(x), y, d)
+        run("lrn", "lrn_backward", aligned(x), dy, dx, d)
+        expected, kept = layer.forward_slab(np.maximum(x, 0) if relu else x, 0)
+        close(y, expected, TOLERANCE[run.dtype.name])
+        close(dx, layer.backward_slab(dy, kept)[0] * ((x > 0) if relu else 1), TOLERANCE[run.dtype.name])
 
 
 def check_pool(run, N, H, W, C, K, S):
@@ -104,7 +119,7 @@ def check_pool(run, N, H, W, C, K, S):
     layer = MaxPool2d(K, S)
     expected, kept = layer.forward_slab(x, 0)
     _, OH, OW, _ = expected.shape
-    d = {"N": N, "H": H, "W": W, "C": C, "K": K, "S": S, "OH": OH, "OW": OW}
+    d = {"N": N, "H": H, "W": W, "C": C, "K": K, "S": S, "OH": OH, "OW": OW, "relu": 0}
     y, winner = run.empty(*expected.shape), run.empty(*expected.shape, dtype=np.uint8)
     run("pool", "maxpool_forward", x, y, winner, d)
     np.testing.assert_array_equal(y, expected)
@@ -118,26 +133,45 @@ def check_pool(run, N, H, W, C, K, S):
     run("pool", "maxpool_backward", dy, winner, dx, d)
     close(dx, layer.backward_slab(dy, kept)[0], TOLERANCE[run.dtype.name])
 
+    x -= 1  # windows without a positive number, too
+    expected, kept = layer.forward_slab(np.maximum(x, 0), 0)
+    run("pool", "maxpool_forward", x, y, winner, d | {"relu": 1})
+    np.testing.assert_array_equal(y, expected)
+    np.testing.assert_array_equal(winner, np.where(expected > 0, kept[0], 255))
+    run("pool", "maxpool_backward", dy, winner, dx, d | {"relu": 1})
+    close(dx, layer.backward_slab(dy, kept)[0] * (x > 0), TOLERANCE[run.dtype.name])
+
 
 def check_dropout(run, units, p, key, step, scale):
     x = normal(run, 6, units)
 
-    def masked(x, first_unit=0):
-        y, d = run.empty(*x.shape), {"images": len(x), "units": x.shape[1], "first_unit": first_unit}
+    def masked(x, first_unit=0, first_image=0, relu=0, z=None):
+        y, d = run.empty(*x.shape), {"images": len(x), "first_image": first_image, "units": x.shape[1], "first_unit": first_unit}
+        d["relu"] = relu
         d |= {"step_low": step & 0xFFFFFFFF, "step_high": step >> 32, "key_low": key & 0xFFFFFFFF, "key_high": key >> 32}
-        run("dropout", "dropout", aligned(x), y, d | {"threshold": round(p * 2**32), "scale": scale})
+        run("dropout", "dropout", aligned(x), aligned(x if z is None else z), y, d | {"threshold": round(p * 2**32), "scale": scale})
         return y
 
     keep = random_bits(key, step, 0, 6, 0, units) >= round(p * 2**32)
     expected = x * (keep * run.dtype.type(scale)).astype(run.dtype)
     whole = masked(x)
     np.testing.assert_array_equal(whole.view(f"u{x.itemsize}"), expected.view(f"u{x.itemsize}"))  # signs of zeros, too
+    np.testing.assert_array_equal(masked(x[2:], first_image=2), whole[2:])
     dropped = np.flatnonzero(~keep[0])
     if dropped.size:
         x[0, dropped[0]] = np.inf
         assert masked(x)[0, dropped[0]] == 0
         x[0, dropped[0]] = 0
         whole[0, dropped[0]] = 0
+    x[1, np.flatnonzero(keep[1])[:1]] = 0
+    rectified = masked(x, relu=1)
+    np.testing.assert_array_equal(rectified, masked(np.maximum(x, 0)))
+    dy = normal(run, *x.shape, seed=1)
+    np.testing.assert_array_equal(masked(dy, relu=1, z=x), masked(dy) * (x > 0))
+    x[0, 0] = np.nan
+    assert np.isnan(masked(x, relu=1)[0, 0]) == bool(keep[0, 0])
+    x[0, 0], x[1] = 0, 1
+    whole = masked(x)
     half = units // 8 * 4
     np.testing.assert_array_equal(np.concatenate([masked(x[:, :half]), masked(x[:, half:], half)], axis=1), whole)
 
@@ -151,14 +185,27 @@ def check_loss(run, N, K):
     close(dz, layer.backward(), TOLERANCE[run.dtype.name])
 
 
-def check_sgd(run, n):
-    w, v, g = (normal(run, n, seed=seed) for seed in range(3))
-    sgd = SGD([Parameter("W", w.copy(), g)], lr=0.1, momentum=0.9, weight_decay=5e-4)
-    sgd.velocities[0][...] = v
-    sgd.step()
-    run("optim", "sgd", w, v, g, n, 0.1, 5e-4, 0.9)
-    close(w, sgd.parameters[0].value, TOLERANCE[run.dtype.name])
-    close(v, sgd.velocities[0], TOLERANCE[run.dtype.name])
+def check_sgd(run, sizes, aligned=True):
+    """Parameters of these sizes; where they are not aligned each begins 4 bytes, or 8, further on."""
+    if not aligned and run.lanes > 1:
+        return
+    given = [[normal(run, n + (not aligned), seed=3 * i + j)[0 if aligned else 1 :] for j in range(3)] for i, n in enumerate(sizes)]
+    rates = [(0.1, 5e-4), (0.2, 0), (0.05, 1e-3)][: len(sizes)]
+    expected, there = [], [[run.backend.array(a) for a in arrays] for arrays in given]
+    for (w, v, g), (lr, decay) in zip(given, rates, strict=True):
+        sgd = SGD([Parameter("W", w.copy(), g)], lr=lr, momentum=0.9, weight_decay=decay)
+        sgd.velocities[0][...] = v
+        sgd.step()
+        expected.append((sgd.parameters[0].value, sgd.velocities[0]))
+    moves, elements = [], 0
+    for arrays, n, rate in zip(there, sizes, rates, strict=True):
+        moves.append((*map(run.backend.address, arrays), elements, n, *rate))
+        elements += -(-n // 4) * 4
+    table = {"of": (*moves, *[(0,) * 7] * (MOVES - len(moves)))}
+    run("optim", "sgd", table, len(moves), elements, 0.9)
+    for (w, v, _), wanted in zip(there, expected, strict=True):
+        close(run.backend.numpy(w), wanted[0], TOLERANCE[run.dtype.name])
+        close(run.backend.numpy(v), wanted[1], TOLERANCE[run.dtype.name])
 
 
 def check_activations(run, n):
@@ -194,7 +241,9 @@ def check(run, file):
     elif file == "activation":
         check_activations(run, 52)
     elif file == "optim":
-        check_sgd(run, 40)
+        for sizes in ((40,), (12, 7, 40), (1, 4, 2)):
+            check_sgd(run, sizes)
+            check_sgd(run, sizes, aligned=False)
     else:
         raise AssertionError(f"{file}.cu has no test")
 
@@ -227,7 +276,7 @@ def test_the_gradient_of_normalisation_is_the_derivative_of_the_kernel(backend):
     """Kernel against kernel in float64, with no NumPy body in between."""
     run = Launcher(backend, "float64", 4)
     x, dy = 2 * normal(run, 2, 8), normal(run, 2, 8, seed=1)
-    d = {"rows": 2, "C": 8, "half": 2, "k": 2, "alpha": 0.3, "beta": 0.75}
+    d = {"rows": 2, "C": 8, "half": 2, "relu": 0, "k": 2, "alpha": 0.3, "beta": 0.75}
     dx = run.empty(2, 8)
     run("lrn", "lrn_backward", aligned(x), dy, dx, d)
     for at in np.ndindex(x.shape):
@@ -245,7 +294,7 @@ def test_nan_stays_visible(backend):
     run = Launcher(backend, "float32", 4)
     x, y, winner = normal(run, 1, 3, 3, 4), run.empty(1, 1, 1, 4), run.empty(1, 1, 1, 4, dtype=np.uint8)
     x[0, 1, 1, 2] = np.nan
-    run("pool", "maxpool_forward", x, y, winner, {"N": 1, "H": 3, "W": 3, "C": 4, "K": 3, "S": 2, "OH": 1, "OW": 1})
+    run("pool", "maxpool_forward", x, y, winner, {"N": 1, "H": 3, "W": 3, "C": 4, "K": 3, "S": 2, "OH": 1, "OW": 1, "relu": 0})
     assert np.isnan(y).tolist() == [[[[False, False, True, False]]]] and winner[0, 0, 0, 2] == 4
     loss, dz = run.empty(1), run.empty(1, 36)
     run("loss", "softmax_cross_entropy", aligned(x.reshape(1, 36)), np.array([3]), loss, dz, 1, 36)

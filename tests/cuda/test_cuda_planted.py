@@ -13,7 +13,9 @@ from minigrad.cuda import kernels
 
 BOUNDS = [  # file, the text, what becomes of it
     ("conv", "w < d.W;", "w <= d.W;"),
-    ("conv", "h >= 0 && h < d.H &&", "h < d.H &&"),
+    ("conv", "w < d.W ?", "w <= d.W ?"),
+    ("conv", "= h >= 0 && h < d.H;", "= h < d.H;"),
+    ("conv", "inside = h >= 0 && h < d.H &&", "inside = h < d.H &&"),
     ("conv", "min(h / d.S, d.OH - 1)", "(h / d.S)"),
     ("conv", "LOOP(u, d.N * d.OH * columns)", "LOOP(u, (d.N * d.OH + 1) * columns)"),
     ("conv", "patch * columns", "patch * d.K * d.K * C"),
@@ -25,17 +27,29 @@ BOUNDS = [  # file, the text, what becomes of it
     ("pool", "t.v[l] > best.v[l]", "t.v[l] >= best.v[l]"),
     ("dropout", "u / groups, d.step_low", "u % groups, d.step_low"),
     ("activation", "LOOP(u, n / LANES)", "LOOP(u, n / LANES + 1)"),
-    ("optim", "LOOP(u, n / LANES)", "LOOP(u, n / LANES + 1)"),
+    ("optim", "at + LANES <= m.n", "at < m.n"),
+    ("optim", "i + 1 < count && ", ""),
 ]
 CHANGED = [  # file, the text, what becomes of it: kernels that stay in their arrays and compute something else
     ("conv", "h - r * d.S, j = w", "h - r * d.S, j = h"),
     ("conv", "if (column == filled)", "if (column > filled)"),
+    ("conv", "= column == filled", "= column > filled"),
+    ("conv", "d.relu ? rectified(t) : t", "t"),
+    ("conv", "d.relu ? where_positive(((const Reals*)x)[u], sum) : sum", "sum"),
+    ("lrn", "relu && t.v[l] < 0 ? 0 : t.v[l]", "t.v[l]"),
+    ("lrn", "d.relu && row[j] < 0 ? 0 : row[j]", "row[j]"),
+    ("lrn", "!(x.v[LANES + l] > 0)", "x.v[LANES + l] < 0"),
+    ("lrn", "!(row[c + l] > 0)", "row[c + l] > 9"),
     ("lrn", "2 * d.alpha * d.beta * x.v", "d.alpha * d.beta * x.v"),
-    ("lrn", "2 * d.alpha * d.beta * row", "d.alpha * d.beta * row"),
+    ("lrn", "2 * d.alpha * d.beta * one", "d.alpha * d.beta * one"),
     ("pool", "at.v[l] == here", "at.v[l] <= here"),
+    ("pool", "!(best.v[l] > 0)", "best.v[l] < 0"),
     ("dropout", "round < 10", "round < 9"),
+    ("dropout", "before.v[l] <= 0", "before.v[l] < 0"),
     ("activation", "t.v[l] > 0 ?", "t.v[l] >= 0 ?"),
-    ("optim", "momentum * V.v[l] - lr", "momentum * V.v[l] + lr"),
+    ("optim", "momentum * V.v[l] - m.lr", "momentum * V.v[l] + m.lr"),
+    ("optim", "momentum * m.v[j] - m.lr", "momentum * m.v[j] + m.lr"),
+    ("optim", ">= moves.of[i + 1].first", "> moves.of[i + 1].first"),
     ("loss", "k == label[n] ? 1", "k >= label[n] ? 1"),
 ]
 FLAGS = "-O1 -g -fsanitize=address,undefined -fno-sanitize-recover"

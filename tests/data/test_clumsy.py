@@ -13,7 +13,7 @@ from PIL import Image
 from refused import refused
 
 from minigrad.data import load, prepare, sources
-from minigrad.data.datasets import side
+from minigrad.data.datasets import absolute, side
 from minigrad.data.folders import LeftOut
 
 POSIX = pytest.mark.skipif(sys.platform != "linux", reason="file names of any bytes")
@@ -84,7 +84,7 @@ def test_classes_half_unpacked(tmp_path):
     (root / "train" / "n03").rmdir()
     d, text = prepared(root, tmp_path / "set")
     assert d.ids == ("n01", "n02", "n03") and len(d.train_labels) == 9 and "Left out" not in text
-    refused(lambda: load(root), "n03 is a class that")
+    refused(lambda: load(root), "n03 is a class that", "only n03.tar: unpack it, or use prepare")
 
 
 def test_a_tar_that_was_unpacked_is_said(tmp_path):
@@ -102,14 +102,46 @@ def test_what_is_not_taken_is_counted_and_named(tmp_path, capsys):
         (root / "train" / "cat" / f"more{i}" / "9.jpg").write_bytes(jpeg())
     (root / "train" / "labels.csv").write_text("x")
     (root / "train" / "__MACOSX").mkdir()
+    for name in (".photo.jpg", "._0.jpg", ".DS_Store"):
+        (root / "train" / "dog" / name).write_bytes(jpeg())
     load(root)
     error = capsys.readouterr().err
+    for told in ("files of the system (1: train/__MACOSX)", "hidden files (1: train/dog/.photo.jpg)"):
+        assert told in error.replace("\\", "/")
     assert error.count("\n") == 1 and "folders within class folders (7: " in error and "more4, ...)" in error and "labels.csv" in error
     assert str(sources.find(root).left) + "\n" == error and str(LeftOut()) == ""
     for path in (root / "train" / "cat").glob("*.jpg"):
         path.unlink()
     refused(lambda: load(root), "cat holds no images, only folders such as more0")
     refused(lambda: sources.find(root), "cat holds no images, only folders such as more0")
+
+
+def test_a_prepared_set_does_not_go_among_the_images(tmp_path):
+    root = make(tmp_path / "root")
+    for split in ("train", "val"):
+        refused(lambda split=split: prepare(root, root / split / "set", side=16, workers=1), "lies among the images")
+        assert not (root / split / "set").exists()
+    assert len(prepared(root, root / "set")[0].train_labels) == 6 and len(load(root).train_labels) == 6
+
+
+def test_a_folder_that_was_made_in_vain_is_removed(tmp_path):
+    refused(lambda: prepare(tmp_path / "nowhere", tmp_path / "set", side=16, workers=1), "nowhere is not a folder")
+    assert not (tmp_path / "set").exists()
+    (tmp_path / "mine").mkdir()
+    refused(lambda: prepare(tmp_path / "nowhere", tmp_path / "mine", side=16, workers=1), "nowhere is not a folder")
+    assert (tmp_path / "mine").is_dir()
+
+
+def test_a_file_of_labels_that_is_not_needed_is_told(tmp_path):
+    root = make(tmp_path / "root")
+    refused(lambda: sources.find(root, tmp_path / "labels.txt"), "val holds a folder for each class", "labels.txt has nothing to say")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links of POSIX")
+def test_a_link_that_leads_to_itself_is_no_folder(tmp_path):
+    (tmp_path / "loop").symlink_to("loop")
+    refused(lambda: load(tmp_path / "loop"), "loop is not a folder")
+    assert absolute(str(tmp_path / "loop")).endswith("loop") and side(str(tmp_path / "loop")) is None
 
 
 def test_one_class_is_too_few(tmp_path):
@@ -191,6 +223,11 @@ def test_classes_of_several_words(tmp_path):
     expected = dict(zip(PLAIN, (0, 1, 0, 1), strict=True))
     assert flat(tmp_path / "a", PLAIN, lines.encode(), classes) == expected
     assert flat(tmp_path / "b", PLAIN, "".join(f"{classes[i % 2]}\n" for i in range(4)).encode(), classes) == expected
+
+
+def test_lines_longer_than_tables_have(tmp_path):
+    """Python's own reader of tables gives up at 131,072 characters."""
+    refused(lambda: flat(tmp_path, PLAIN, b'"' + b"x" * 200_000 + b'" 1\n'), "val.txt says nothing of a1.jpg")
 
 
 def test_labels_that_say_two_things(tmp_path):

@@ -1,6 +1,7 @@
 """Data sets by name: the embedded one, made-up ones, and what the package offers."""
 
 import ast
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ from refused import refused
 
 from minigrad import data
 from minigrad.data import DataError, load, synthetic
+from minigrad.data.datasets import held_out
 
 DATA = Path(data.__file__).parent
 
@@ -54,7 +56,7 @@ def test_synthetic_refuses(name, values):
     refused(lambda: synthetic(*values), name, "at least")
 
 
-def test_data_imports_only_the_device_and_the_file_writer():
+def test_data_imports_little():
     """Pillow is imported where it is needed: inside functions."""
     for path in DATA.glob("*.py"):
         for node in ast.parse(path.read_text(encoding="utf-8")).body:
@@ -65,14 +67,43 @@ def test_data_imports_only_the_device_and_the_file_writer():
             else:
                 continue
             assert not any(name.split(".")[0] in ("PIL", "matplotlib", "tqdm") for name in names), path.name
-            rooms = ("minigrad.data", "minigrad.device", "minigrad.files", "minigrad.names")
+            rooms = ("minigrad.data", "minigrad.device", "minigrad.files", "minigrad.names", "minigrad.ranks")
             assert all(name.startswith(rooms) for name in names if name.startswith("minigrad")), path.name
 
 
 def test_public_names():
     names = (
-        "DataError Dataset Folder Loader Some absolute central_square colours evenly_spaced fit load mean_image noise_matrix prepare "
-        "read_fitted read_image side synthetic"
+        "DataError Dataset Folder LeftOut Loader Some absolute central_square colours evenly_spaced fit images_within load "
+        "mean_image noise_matrix only_classes prepare read_each read_fitted read_image side synthetic"
     ).split()
     assert sorted(data.__all__) == names and all(hasattr(data, name) for name in names)
     assert issubclass(DataError, ValueError)
+
+
+def test_a_share_is_held_out_of_every_class():
+    images, labels = np.arange(57)[:, None, None, None].astype(np.uint8), np.repeat([0, 1, 2], [2, 15, 40])
+    whole = data.Dataset("made up", images, labels, images[:1], labels[:1], ("a", "b", "c"))
+    parts = [held_out(whole, 0.2, seed) for seed in (5, 5, 6)]
+    for d in parts:
+        assert np.bincount(d.val_labels).tolist() == [1, 3, 8] and np.bincount(d.train_labels).tolist() == [1, 12, 32]
+        for some, own in ((d.train_images, d.train_labels), (d.val_images, d.val_labels)):
+            numbers = some[:, 0, 0, 0].astype(int)
+            assert (np.diff(numbers) > 0).all() and (labels[numbers] == own).all()
+        assert sorted([*d.train_images.ravel(), *d.val_images.ravel()]) == list(range(57))
+    assert np.array_equal(parts[0].val_images, parts[1].val_images) and not np.array_equal(parts[0].val_images, parts[2].val_images)
+    assert np.bincount(held_out(whole, 0.99, 0).train_labels).tolist() == [1, 1, 1]
+    with pytest.raises(DataError, match="made up has one image of the class a"):
+        held_out(replace(whole, train_images=images[1:], train_labels=labels[1:]), 0.2, 0)
+
+
+def test_images_read_on_demand_are_held_out_alike(tmp_path):
+    make = data.synthetic(8, 2, 12, 0)
+
+    class Slow(list):
+        pass
+
+    slow = replace(make, train_images=Slow(make.train_images))
+    for split in ("train", "val"):
+        one, other = (getattr(held_out(d, 0.3, 1), f"{split}_images") for d in (make, slow))
+        assert isinstance(other, data.Some) and len(one) == len(other)
+        assert all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))

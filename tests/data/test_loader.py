@@ -330,3 +330,36 @@ def test_loader_refuses(change, words):
 def test_batches_that_do_not_exist(epoch, start):
     loader = Loader(*marked(5), 2, mean=zero(9))
     refused(lambda: loader.batches(epoch, start), f"batch {start}", f"epoch {epoch}", "3 batches")
+
+
+def test_no_more_is_prepared_ahead_than_there_is():
+    loader = Loader(np.zeros((10, 4, 4, 3), np.uint8), np.zeros(10, int), 2, mean=zero(4), workers=10**6)
+    assert loader.memory <= (10 + 4 * 2) * 4 * 4 * 3 * 4
+
+
+@pytest.mark.parametrize("crops", [1, 10])
+def test_shares_of_batches_are_the_batches(crops):
+    """Labels come of all images of a batch, images of the share alone, and no other is looked at."""
+    images, labels = marked(17)
+
+    class Noted(list):
+        def __getitem__(self, i):
+            looked_at.append(int(i))
+            return super().__getitem__(i)
+
+    options = {"mean": zero(9), "shuffle": True, "augment": crops == 1, "crops": crops, "workers": 2}
+    whole = list(Loader(images, labels, 5, **options).batches(3))
+    parts, all_looked_at = [], []
+    for rank in range(3):
+        looked_at = []
+        loader = Loader(Noted(images), labels, 5, share=lambda n, rank=rank: slice(n * rank // 3, n * (rank + 1) // 3), **options)
+        looked_at.clear()
+        parts.append(list(loader.batches(3)))
+        all_looked_at += looked_at
+        assert loader.memory <= Loader(images, labels, 5, **options).memory
+    assert sorted(all_looked_at) == list(range(17))
+    for batch, *shares in zip(whole, *parts, strict=True):
+        np.testing.assert_array_equal(np.concatenate([x for x, _ in shares]), batch[0])
+        for _, y in shares:
+            np.testing.assert_array_equal(y, batch[1])
+    assert [len(x) for x, _ in parts[0]] == [1, 1, 1, 0]  # of 5, 5, 5 and 2

@@ -1,5 +1,6 @@
 """Worker threads, and BLAS held to one thread while they work."""
 
+import math
 import multiprocessing
 import os
 import signal
@@ -11,6 +12,8 @@ import numpy as np
 import pytest
 
 from minigrad import Conv2d, Device
+from minigrad.device import CPU, share_cores
+from minigrad.engine import workers
 from minigrad.engine.blas import one_blas_thread
 from minigrad.engine.workers import Workers, cores, quota
 
@@ -53,6 +56,21 @@ def test_an_error_leaves_nobody_at_work():
     before = list(done)
     time.sleep(0.15)
     assert done == before and len(done) < 49
+
+
+def test_an_error_of_the_calling_thread_waits_for_the_other():
+    ended, both = [], threading.Barrier(2)
+
+    def work(task):
+        both.wait(10)
+        if threading.current_thread() is threading.main_thread():
+            raise RuntimeError("here")
+        time.sleep(0.05)
+        ended.append(task)
+
+    with pytest.raises(RuntimeError, match="here"):
+        Workers(2).run(work, range(2))
+    assert len(ended) == 1
 
 
 def test_results_come_in_the_order_of_the_tasks():
@@ -133,6 +151,22 @@ def test_a_fork_after_a_forward_computes_too(rng):
         process.join()
 
 
+@needs_a_blas_that_can_be_held
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork on this system")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_fork_while_blas_is_held_lets_it_go_in_the_child():
+    before = blas_threads()
+    one_blas_thread.enter()
+    try:
+        child = os.fork()
+        if child == 0:
+            os._exit(0 if not one_blas_thread.inside and blas_threads() == before else 1)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    finally:
+        one_blas_thread.leave()
+    assert blas_threads() == before
+
+
 @pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
 def test_ctrl_c_waits_for_the_end_of_the_work():
     """Ctrl-C while two threads are at work: all tasks are done, and no thread is at work when it comes out."""
@@ -143,13 +177,32 @@ def test_ctrl_c_waits_for_the_end_of_the_work():
             both.wait(10)
             if task == 0:
                 os.kill(os.getpid(), signal.SIGINT)
-            if threading.current_thread() is not threading.main_thread():
-                time.sleep(0.1)
+        time.sleep(0.005 if threading.current_thread() is threading.main_thread() else 0.03)  # Ctrl-C comes while either is at work
         ended.append(task)
 
     with pytest.raises(KeyboardInterrupt):
         Workers(2).run(work, range(20))
     assert sorted(ended) == list(range(20))
+
+
+def test_processes_of_one_machine_share_its_cores(monkeypatch):
+    monkeypatch.setattr(workers, "quota", lambda: 6.0)
+    monkeypatch.setattr(workers, "share", math.inf)
+    monkeypatch.setattr(workers, "bound_to", lambda: set(range(8)))
+    monkeypatch.setattr(CPU, "threads", CPU.threads)
+    group = workers.control_group()
+    for others, expected in (
+        ([], 6),
+        ([(set(range(8)), ("elsewhere", ""))], 4),  # another container, with a quota of its own
+        ([(set(range(8)), group)], 3),
+        ([(set(range(8)), group)] * 2, 2),
+        ([(set(range(8)), group)] * 20, 1),
+        ([({0, 1, 2, 3}, ("elsewhere", ""))], 6),  # 4 of its own, and half of the others
+        ([({8, 9}, group)], 3),
+    ):
+        workers.share = math.inf
+        share_cores(lambda mine, others=others: [mine, *others])
+        assert workers.cores() == CPU.threads == expected
 
 
 def test_cores_are_no_more_than_a_containers_quota(tmp_path, monkeypatch):

@@ -3,8 +3,8 @@
 import re
 
 import pytest
-from gradcheck_layers import PlainReLU
-from gradcheck_mistakes import WRONG, check_wrong, planted
+from gradcheck_layers import PlainLinear, PlainReLU
+from gradcheck_mistakes import WRONG, check_wrong, plant, planted
 
 from minigrad.gradcheck import CHECKS, check_layer
 
@@ -36,6 +36,33 @@ def test_a_suspected_factor():
     suspects = [("twice", 2), ("not divided by 1 - p", 0.7)]
     assert check_wrong("not scaled in backward", suspects=suspects).cause == "not divided by 1 - p"
     assert check_wrong("sign of dx", suspects=suspects).cause.startswith("x: yours")
+
+
+class TwoMistakes(PlainLinear):
+    """dW is averaged, dx has the wrong sign."""
+
+    def backward(self, dy):
+        dx = super().backward(dy)
+        self.dW = self.dW / len(dy)
+        return -dx
+
+
+def averaged():
+    return plant(PlainLinear, "self.dW, self.db = self.x.T @ dy,", "self.dW, self.db = self.x.T @ dy / len(dy),")()
+
+
+def test_two_mistakes_in_two_gradients_are_both_named():
+    suspects = [("sign", planted("sign of dx")), ("averaged", averaged), ("both averaged", planted("dW transposed"))]
+    assert check_layer(TwoMistakes, (3, 5), suspects=suspects).cause == "averaged sign"
+    assert check_layer(TwoMistakes, (3, 5), suspects=suspects[1:]).cause == "averaged x: yours = expected × -1: the sign is wrong."
+    assert check_layer(TwoMistakes, (3, 5), suspects=suspects[2:]).cause.startswith("x: yours = expected × -1")
+
+
+def test_of_two_suspects_with_the_same_gradient_none_is_named():
+    """One gradient alone fits both; as a whole neither does."""
+    also_db = plant(PlainLinear, "self.x.T @ dy, dy.sum(0)", "self.x.T @ dy / len(dy), 2 * dy.sum(0)")
+    report = check_layer(TwoMistakes, (3, 5), suspects=[("averaged", averaged), ("and db doubled", also_db)])
+    assert report.cause.startswith("x: yours = expected")
 
 
 # The mistakes that are not seen if a check is left out.

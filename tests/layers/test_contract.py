@@ -350,8 +350,9 @@ def test_the_size_of_slabs_changes_nothing_but_rounding(make, shape, monkeypatch
 
 
 @every_layer
-def test_the_number_of_threads_changes_no_bit(make, shape, slabs_of_one_image):
-    x = batch((37, *shape[1:]), np.float32)
+@pytest.mark.parametrize("N", [1, 37])  # a single image is split, too
+def test_the_number_of_threads_changes_no_bit(make, shape, N, slabs_of_one_image):
+    x = batch((N, *shape[1:]), np.float32)
     one, three = make().to(Device("cpu", threads=1)), make().to(Device("cpu", threads=3))
     dy = cotangent(one, x)
     assert_equal(passes(three, x, dy), passes(one, x, dy))

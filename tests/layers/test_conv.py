@@ -1,10 +1,12 @@
 """Conv2d against plain loops over single numbers."""
 
+import threading
+
 import numpy as np
 import pytest
 from naive import conv, conv_backward, relative_error
 
-from minigrad import Conv2d
+from minigrad import Conv2d, Device
 from minigrad.engine import winograd
 from minigrad.engine.winograd import Winograd
 
@@ -146,8 +148,40 @@ def test_winograd_rounds_at_most_three_times_as_im2col_does(rng, name):
 )
 def test_when_winograd_is_chosen(arguments, size, chosen):
     layer = Conv2d(*arguments)
-    layer.forward(np.zeros((1, *size, arguments[0]), np.float32))
+    layer.forward(np.zeros((2, *size, arguments[0]), np.float32))
     assert isinstance(layer.way, Winograd) == chosen
+    layer.forward(np.zeros((1, *size, arguments[0]), np.float32))
+    assert layer.way is None, "a single image"
+
+
+@pytest.mark.parametrize("arguments", [(3, 4, 5, 3, (0, 2, 1, 0)), (2, 3, 3, 1, 1), (2, 3, 3, 1, (5, 4, 0, 0)), (2, 3, 2, 3, 0)])
+@pytest.mark.parametrize("height", [5, 6, 11])
+def test_a_single_image_in_strips_is_the_same_image(rng, monkeypatch, arguments, height):
+    """Strips that begin and end in the padding, one row of output each, and more strips than rows."""
+    layer, x = Conv2d(*arguments, rng=rng).astype(np.float64), rng.standard_normal((2, height, 7, arguments[0]))
+    expected = layer.forward(x)[:1]
+    for strips in (1, 2, 3, 100):
+        monkeypatch.setattr("minigrad.layers.conv.STRIPS", strips)
+        for threads in (1, 3):
+            np.testing.assert_allclose(layer.to(Device("cpu", threads)).infer(x[:1]), expected, rtol=1e-12)
+
+
+def test_a_single_image_is_worked_on_by_all_threads(rng):
+    layer, seen = Conv2d(3, 8, 3, rng=rng).to(Device("cpu", threads=2)), set()
+    both, run = threading.Barrier(2), layer.device.workers.run
+
+    def watched(work, tasks):
+        def task(t):
+            if isinstance(t, slice):  # a strip
+                both.wait(10)
+                seen.add(threading.get_ident())
+            return work(t)
+
+        return run(task, tasks)
+
+    layer.device.workers.run = watched
+    layer.forward(rng.standard_normal((1, 9, 9, 3)))
+    assert len(seen) == 2
 
 
 def test_the_kernel_is_not_flipped(rng):

@@ -148,6 +148,16 @@ def test_the_masks_of_towers_side_by_side_are_the_mask_of_one(sizes):
     np.testing.assert_array_equal(np.concatenate(parts, axis=1), mask(dropout(), units=first))
 
 
+def test_the_masks_of_shares_of_a_batch_are_the_mask_of_the_batch():
+    """A batch split over ranks: the same seed, and in each rank the place of its first image."""
+    parts = []
+    for first, N in ((0, 2), (2, 5), (7, 1)):
+        layer = dropout()
+        layer.masks.first_image = first
+        parts.append(mask(layer, N=N))
+    np.testing.assert_array_equal(np.concatenate(parts), mask(dropout(), N=8))
+
+
 def test_masks_do_not_depend_on_threads():
     """Images so large that they are handed out to the threads a few at a time."""
     one, three = (mask(dropout().to(Device("cpu", threads=threads)), N=9, units=100_003) for threads in (1, 3))

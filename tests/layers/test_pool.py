@@ -5,6 +5,7 @@ import pytest
 from naive import max_pool, max_pool_backward
 
 from minigrad import MaxPool2d
+from minigrad.engine import pooling
 from minigrad.engine.pooling import FEW
 
 WINDOWS = [(3, 2), (2, 2), (3, 1), (3, 3), (2, 3), (1, 1), (1, 2), (5, 2)]
@@ -102,3 +103,12 @@ def test_an_infinite_gradient_reaches_the_winners_alone():
 def test_sizes_that_are_no_int_are_told(arguments):
     with pytest.raises(TypeError, match="MaxPool2d: .* must be one int"):
         MaxPool2d(*arguments)
+
+
+def test_gradients_of_one_image_at_a_time_are_those_of_all(rng, monkeypatch):
+    """To the bit: a pixel adds up in the order of the windows."""
+    layer, x = MaxPool2d(3, 2), rng.integers(0, 3, (5, 9, 8, 4)).astype(np.float32)
+    dy = rng.standard_normal(layer.forward(x).shape).astype(np.float32)
+    together = layer.backward(dy)
+    monkeypatch.setattr(pooling, "PLACES", 1)
+    np.testing.assert_array_equal(layer.backward(dy), together)

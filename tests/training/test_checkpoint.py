@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from fake_run import CLASSES, FakeNet, FakeOptimizer, Run, timeless
 from safetensors import safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import load_file, save_file
 
-from minigrad import training
+from minigrad import files, training
 from minigrad.training import FORMAT, Checkpoint, TrainingError, load_checkpoint, save_checkpoint
 
 FIRST = Path(__file__).with_name("format1.safetensors")  # a run of `fake_run`, stopped after 7 steps, saved before formats had numbers
@@ -39,6 +39,20 @@ def test_a_checkpoint_comes_back_bit_for_bit(tmp_path):
                 np.testing.assert_array_equal(there[name], here[name])
 
 
+def test_others_read_it_by_the_safetensors_library(tmp_path):
+    saved = some_checkpoint()
+    save_checkpoint(tmp_path / "a.safetensors", saved)
+    arrays = load_file(tmp_path / "a.safetensors")
+    for name, array in arrays.items():
+        there = (
+            saved.mean
+            if name == "mean"
+            else (saved.velocities if name.startswith("velocity.") else saved.values)[name.removeprefix("velocity.")]
+        )
+        np.testing.assert_array_equal(array, there)
+    assert len(arrays) == 5 and all(array.flags.aligned for array in arrays.values())
+
+
 def test_a_checkpoint_without_a_mean_and_with_strided_arrays(tmp_path):
     value = np.arange(12.0).reshape(3, 4).T
     save_checkpoint(tmp_path / "a.safetensors", Checkpoint({"W": value}, {"W": value[::-1]}, None, {}))
@@ -53,6 +67,18 @@ def test_a_checkpoint_is_as_readable_as_any_new_file(tmp_path):
     save_checkpoint(tmp_path / "a.safetensors", some_checkpoint())
     (tmp_path / "plain").write_text("")
     assert (tmp_path / "a.safetensors").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+def test_while_it_is_written_there_is_one_temporary_file_whose_name_is_known(tmp_path, monkeypatch):
+    """What a kill leaves behind is swept away by that name."""
+    seen = []
+
+    def look(descriptor):
+        seen.append(sorted(path.name for path in tmp_path.iterdir()))
+
+    monkeypatch.setattr(os, "fsync", look)
+    save_checkpoint(tmp_path / "a.safetensors", some_checkpoint())
+    assert seen[0] == [f"a.{os.getpid()}.tmp.safetensors"] and files.TEMPORARY.search(seen[0][0])
 
 
 @pytest.mark.parametrize("where", ["fsync", "replace"])

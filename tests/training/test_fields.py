@@ -20,6 +20,7 @@ FULL = {
     "classes": ["a", "b"],
     "data": "/data",
     "images": [3, 4],
+    "labels": 5,
     "synthetic": False,
     "epochs": 3,
     "batch_size": 8,
@@ -84,12 +85,16 @@ def test_every_field_of_every_type_is_taken_or_refused_in_a_sentence(saved, tmp_
     "path, value, words",
     [
         (("config", "lr"), "0.1", "config.lr is '0.1', not a finite number"),
+        (("config", "lr"), float("inf"), "config.lr is inf, not a finite number"),
+        (("config", "lr"), 10**400, "config.lr is 1000.*, not a finite number"),
         (("config", "classes"), ["a", 1], r"config.classes\[1\] is 1, not a text"),
         (("config", "plain"), 0, "config.plain is 0, not true or false"),
         (("config", "adapted", "conv1_padding"), [9999] * 4, r"conv1_padding\[0\] is 9999, not a whole number from 0 to 64"),
         (("history", 0, "val_loss"), None, r"history\[0\].val_loss is None"),
         (("schedule", "lr"), float("nan"), "schedule.lr is nan"),
         (("epoch",), -1, "epoch is -1, not a whole number"),
+        (("history", 0, "more"), 1, r"history\[0\].more is 1, not a field of it"),  # a table has columns of its own
+        (("tally", "more"), 1, "tally.more is 1, not a field of it"),
     ],
 )
 def test_the_field_is_named(saved, tmp_path, path, value, words):
@@ -105,11 +110,20 @@ def test_the_field_is_named(saved, tmp_path, path, value, words):
         ({"batch": 9}, "batch is 9"),
         ({"schedule": {"lr": 1.0}}, "schedule is"),
         ({"batch": 2, "tally": {"loss": 0.0, "top1": 0, "top5": 0, "images": 0, "seconds": 1.0}}, "tally.images is 0"),
+        ({"batch": 5, "tally": {"loss": 0.0, "top1": 0, "top5": 0, "images": 47, "seconds": 0}}, "tally.seconds is 0"),
     ],
 )
 def test_fields_that_contradict_each_other_are_not_resumed(saved, tmp_path, change, words):
     with pytest.raises(TrainingError, match=f"cannot be resumed: {words}"):
         Run(tmp_path).train(epochs=3, checkpoint=Checkpoint(saved.values, saved.velocities, saved.mean, saved.metadata | change))
+
+
+def test_a_schedule_of_another_epoch_is_not_resumed(saved):
+    metadata = saved.metadata | {"schedule": {"lr": 1.0, "epoch": 3}}
+    with pytest.raises(fields.FieldError, match="schedule.epoch is 3"):
+        fields.position(metadata, metadata["schedule"])
+    metadata["schedule"]["epoch"] = 2
+    fields.position(metadata, metadata["schedule"])
 
 
 def test_whole_numbers_are_no_truths():
@@ -176,6 +190,15 @@ def test_check_sums_cannot_be_left_out(file):
 def test_arrays_of_other_types_are_refused(tmp_path, dtype):
     save_file({"W": np.ones(3, dtype)}, tmp_path / "a.safetensors", metadata={HEADER: "{}"})
     with pytest.raises(TrainingError, match=r"W is of the type \w+, not float32 or float64"):
+        load_checkpoint(tmp_path / "a.safetensors")
+
+
+@pytest.mark.parametrize("shape", [[1] * 100, [0, 1 << 62], [0, 1 << 40, 1 << 40]])
+def test_shapes_that_no_array_has_are_refused(tmp_path, shape):
+    header = {"__metadata__": {HEADER: "{}"}, "W": {"dtype": "F32", "shape": shape, "data_offsets": [0, 0 if 0 in shape else 4]}}
+    content = json.dumps(header).encode()
+    (tmp_path / "a.safetensors").write_bytes(len(content).to_bytes(8, "little") + content + bytes(0 if 0 in shape else 4))
+    with pytest.raises(TrainingError, match="W has a shape that no array has|cannot be a checkpoint"):
         load_checkpoint(tmp_path / "a.safetensors")
 
 

@@ -13,13 +13,14 @@ import pytest
 from fake_run import FakeLoader, FakeLoss, FakeNet, FakeOptimizer, Run, send, timeless
 
 from minigrad import plots
-from minigrad.training import Checkpoint, Interrupted, TrainingError, load_checkpoint
+from minigrad.training import Checkpoint, Interrupted, TrainingError, load_checkpoint, loop
 
 
 def test_a_run_writes_its_files(tmp_path):
     run = Run(tmp_path / "runs" / "a")
     rows = run.train(epochs=2, mean=np.ones((3, 3, 3)))
     assert sorted(p.name for p in run.output.iterdir()) == [
+        "best.safetensors",
         "checkpoint.safetensors",
         "config.json",
         "curves.png",
@@ -140,6 +141,15 @@ def test_a_loss_that_is_no_number_stops_before_the_step(tmp_path, bad):
     assert run.train_loader.closed == 2
 
 
+def test_a_config_whose_checkpoints_could_not_be_loaded_is_refused_before_training(tmp_path):
+    run = Run(tmp_path / "run", seed=1 << 70)
+    with pytest.raises(TrainingError, match="could not be resumed: config.seed is"):
+        run.train()
+    assert run.optimizer.steps == 0
+    Run(tmp_path / "other", classes=("a", "b"), lr=np.float64(0.1)).train(epochs=1)  # JSON has lists and plain numbers of them
+    assert load_checkpoint(tmp_path / "other").metadata["config"]["classes"] == ["a", "b"]
+
+
 def test_a_validation_loss_that_is_no_number_is_not_saved(tmp_path):
     def spoil(step):
         if step == 10:
@@ -194,6 +204,58 @@ def test_an_empty_training_set_is_an_error(tmp_path):
         Run(tmp_path, train_loader=FakeLoader(0)).train()
 
 
+# ---- the best epoch
+
+
+def planned(monkeypatch, errors):
+    """As if validation gave these top-1 errors, epoch after epoch."""
+    given = iter(errors)
+    monkeypatch.setattr(loop, "evaluate", lambda *_: (1.0, next(given), 0.0))
+
+
+def test_the_weights_of_the_best_epoch_are_kept(tmp_path, monkeypatch):
+    planned(monkeypatch, [0.5, 0.2, 0.2, 0.3])
+    run = Run(tmp_path)
+    rows = run.train(epochs=2, mean=np.ones((3, 3, 3)))
+    after_two = run.net.parameter.value.copy()
+    again = Run(tmp_path)
+    again.train(epochs=4, checkpoint=load_checkpoint(tmp_path))
+    best = load_checkpoint(tmp_path / "best.safetensors")
+    np.testing.assert_array_equal(best.values["tower0.conv1.W"], after_two)
+    assert not np.array_equal(again.net.parameter.value, after_two)
+    assert best.metadata == {"config": run.config, "history": rows} and best.velocities == {}
+    np.testing.assert_array_equal(best.mean, np.ones((3, 3, 3)))
+    with pytest.raises(TrainingError, match="weights but no position in a run"):
+        Run(tmp_path / "more").train(checkpoint=best)
+
+
+def test_a_better_epoch_after_resuming_replaces_the_best(tmp_path, monkeypatch):
+    planned(monkeypatch, [0.5, 0.6, 0.4])
+    Run(tmp_path).train(epochs=2)
+    again = Run(tmp_path)
+    again.train(epochs=3, checkpoint=load_checkpoint(tmp_path))
+    np.testing.assert_array_equal(load_checkpoint(tmp_path / "best.safetensors").values["tower0.conv1.W"], again.net.parameter.value)
+
+
+@pytest.mark.parametrize("errors, epochs", [([0.5, 0.4, 0.4, 0.4, 0.3], 4), ([0.5, 0.6, 0.4, 0.6, 0.3, 0.3, 0.4], 7), ([0.5, 0.4], 2)])
+def test_patience_ends_a_run_whose_error_has_stalled(tmp_path, monkeypatch, errors, epochs):
+    planned(monkeypatch, errors)
+    run = Run(tmp_path)
+    assert len(run.train(epochs=len(errors), patience=2)) == epochs
+    told = "--patience" in run.out.getvalue()
+    assert told == (epochs < len(errors))
+
+
+def test_a_run_that_lost_its_patience_goes_on_with_more(tmp_path, monkeypatch):
+    planned(monkeypatch, [0.4, 0.5, 0.45, 0.3])
+    Run(tmp_path).train(epochs=9, patience=1)
+    again = Run(tmp_path)
+    assert len(again.train(epochs=9, patience=1, checkpoint=load_checkpoint(tmp_path))) == 2
+    assert "40.00% of epoch 1 for 1 epochs" in again.out.getvalue()
+    more = Run(tmp_path)
+    assert len(more.train(epochs=4, patience=3, checkpoint=load_checkpoint(tmp_path))) == 4
+
+
 # ---- what may not end a run
 
 
@@ -206,6 +268,14 @@ def test_only_the_checkpoint_may_end_a_run(tmp_path):
     assert load_checkpoint(tmp_path).metadata["epoch"] == 2
     said = run.out.getvalue()
     assert said.count("Warning: Could not write") == 5 and "history.csv" in said and "figures" in said
+
+
+def test_pictures_that_a_killed_run_lacks_are_drawn_when_it_is_resumed(tmp_path):
+    Run(tmp_path).train(epochs=1)
+    before = (tmp_path / "curves.png").read_bytes()
+    (tmp_path / "curves.png").unlink()
+    Run(tmp_path).train(epochs=1, checkpoint=load_checkpoint(tmp_path))
+    assert (tmp_path / "curves.png").read_bytes() == before
 
 
 def test_what_killed_runs_left_is_swept_away(tmp_path):
@@ -226,3 +296,35 @@ def test_fifty_epochs_leave_descriptors_and_threads_flat(tmp_path):
     before = count()
     Run(tmp_path).train(epochs=52, checkpoint=load_checkpoint(tmp_path))
     assert count() == before
+
+
+@pytest.mark.parametrize("warmup, steps", [(2, 10), (0.5, 2.5)])
+def test_warm_up_goes_on_where_the_run_stopped(tmp_path, monkeypatch, warmup, steps):
+    """Five batches an epoch: the learning rate grows by the same amount in each step, until it is the schedule's."""
+    monkeypatch.setattr(plots, "curves", lambda rows, path: None)  # drawing takes longer than all the rest
+    monkeypatch.setattr(plots, "filters", lambda kernels, path: None)
+    rates = []
+
+    def note(run, stop=None):
+        def on_step(step):
+            rates.append(run.optimizer.lr / run.schedule.lr)
+            if step == stop:
+                signal.raise_signal(signal.SIGINT)
+
+        run.optimizer.on_step = on_step
+        return run
+
+    note(Run(tmp_path / "whole")).train(warmup=warmup)
+    assert rates == pytest.approx([min(1, (i + 1) / steps) for i in range(15)])
+    whole, rates[:] = rates[:], []
+    with pytest.raises(Interrupted):
+        note(Run(tmp_path / "parts"), stop=3).train(warmup=warmup)
+    note(Run(tmp_path / "parts")).train(warmup=warmup, checkpoint=load_checkpoint(tmp_path / "parts"))
+    assert rates == whole
+    run = Run(tmp_path / "validating")
+    run.val_loader.signal_at = (0, 1)
+    with pytest.raises(Interrupted):
+        run.train(warmup=warmup)
+    Run(tmp_path / "validating").train(warmup=warmup, checkpoint=load_checkpoint(tmp_path / "validating"))
+    first, again = (list(csv.DictReader((tmp_path / name / "history.csv").open())) for name in ("whole", "validating"))
+    assert [row["lr"] for row in first] == [row["lr"] for row in again]

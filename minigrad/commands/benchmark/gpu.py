@@ -6,7 +6,8 @@ import statistics
 
 import numpy as np
 
-from minigrad.commands.benchmark.cpu import Ours, batch
+from minigrad.commands.benchmark.peers import Ours
+from minigrad.commands.benchmark.sides import batch
 from minigrad.commands.export.to_torch import twin
 from minigrad.layers.base import ImageLayer
 
@@ -78,8 +79,9 @@ def work(layer, x, y, itemsize=4):
     if operations := 2 * layer.multiply_adds(x):
         P, W = itemsize * layer.unfolded(x), itemsize * layer.W.size
         unfold, product = [(0, X + P)] if P else [], [(operations, (P or X) + W + Y)]
-        wanted = getattr(layer, "input_gradient", True)  # its gradient takes the same ways once more
-        return unfold + product, unfold + product + (product + unfold if wanted else [])
+        wanted = getattr(layer, "input_gradient", True)  # its gradient takes the same ways once more, and reads x where a ReLU is taken in
+        fold = [(0, X + P + X * layer.relu)] if P else []
+        return unfold + product, unfold + product + (product + fold if wanted else [])
     if not isinstance(layer, ImageLayer):  # Flatten, which moves nothing
         return [], []
     keeps = layer.keeps()

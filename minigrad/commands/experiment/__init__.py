@@ -1,4 +1,4 @@
-"""experiment: what the paper claims of its parts, measured again on small images."""
+"""experiment: what the paper claims of its parts, measured again on small images; and which learning rates a network bears."""
 
 import json
 from dataclasses import replace
@@ -8,7 +8,7 @@ from pathlib import Path
 from minigrad import files, plots
 from minigrad.commands import datasets
 from minigrad.commands.errors import UsageError, cannot_be_written
-from minigrad.commands.experiment import ablations, relu_vs_tanh
+from minigrad.commands.experiment import ablations, lr_range, relu_vs_tanh
 from minigrad.commands.networks import default_variant
 
 
@@ -29,6 +29,12 @@ def command(Network, arguments):
             results = relu_vs_tanh.relu_vs_tanh(dataset, **more)
             text = relu_vs_tanh.relu_vs_tanh_text(results, a.level / 100)
             plots.race(results, a.level / 100, folder / a.which)
+        elif a.which == "lr-range":
+            kind, make = Network.variants[variant], partial(Network, variant, "cpu", len(dataset.classes), None)
+            more = {"batch_size": kind.batch_size, "weight_decay": kind.weight_decay, "workers": a.workers}
+            results = lr_range.lr_range(make, dataset, epochs=a.epochs or 1, seeds=a.seeds, **more)
+            text = lr_range.lr_range_text(results)
+            plots.lr_range(results, folder / a.which)
         else:
             make = partial(ablations.changed, Network, variant, len(dataset.classes))
             results = ablations.ablations(make, dataset, epochs=a.epochs or 8, seeds=a.seeds, workers=a.workers)

@@ -1,6 +1,5 @@
 """The network without each of the paper's parts in turn: normalisation, overlapping pooling, dropout, augmentation, the second tower."""
 
-import math
 import statistics
 import sys
 from dataclasses import replace
@@ -89,12 +88,13 @@ def error_after(net, loader, check, epochs, lr):
 
 
 def ablations_text(results):
-    """The table: errors in percent, mean and spread (standard deviation) over the seeds, and the change in points."""
+    """The table: errors in percent, mean and, of several seeds, spread (standard deviation), and the change in points."""
     seeds, full = len(results["full"]), statistics.fmean(results["full"])
-    lines = [f"top-1 error in percent, {seeds} seeds     mean  spread  points   paper             later"]
+    title = f"top-1 error in percent, {seeds} seed{'s' * (seeds > 1)}"
+    lines = [f"{title:36s}  mean  spread  points   paper             later"]
     for change, errors in results.items():
-        mean, spread = 100 * statistics.fmean(errors), 100 * statistics.stdev(errors) if seeds > 1 else math.nan
+        mean, spread = 100 * statistics.fmean(errors), f"{100 * statistics.stdev(errors):.2f}" if seeds > 1 else "-"
         paper, later = CLAIMS[change]
         points = "" if change == "full" else f"{mean - 100 * full:+.2f}"
-        lines.append(f"{change:36s} {mean:5.2f}  {spread:6.2f}  {points:>6s}   {paper:16s}  {later}".rstrip())
+        lines.append(f"{change:36s} {mean:5.2f}  {spread:>6s}  {points:>6s}   {paper:16s}  {later}".rstrip())
     return "\n".join(lines)

@@ -116,16 +116,25 @@ def relu_vs_tanh(dataset, *, level=0.25, seeds=3, limit=60, batch_size=128, work
 
 
 def ratio(results):
-    """tanh's epochs over ReLU's, seed by seed: a list."""
-    return [t / r for r, t in zip(results["relu"]["epochs"], results["tanh"]["epochs"], strict=True)]
+    """tanh's epochs over ReLU's, a list: of the seeds with which both reached the level."""
+    pairs = zip(results["relu"]["epochs"], results["tanh"]["epochs"], strict=True)
+    return [t / r for r, t in pairs if math.isfinite(t) and math.isfinite(r)]
 
 
 def relu_vs_tanh_text(results, level):
     """The outcome in a few lines."""
-    lines = [f"epochs to {level:.0%} training error, mean of {len(results['relu']['epochs'])} seeds (from - to)"]
+    seeds = len(results["relu"]["epochs"])
+    lines = [f"epochs to {level:.0%} training error, " + (f"mean of {seeds} seeds (from - to)" if seeds > 1 else "1 seed")]
     for name, result in results.items():
-        epochs = result["epochs"]
-        lines.append(f"  {name}, lr {result['lr']:.2g}: {statistics.fmean(epochs):.1f} ({min(epochs):.1f} - {max(epochs):.1f})")
-    times = ratio(results)
-    lines.append(f"  tanh / relu: {statistics.fmean(times):.1f} ({min(times):.1f} - {max(times):.1f}); paper, Figure 1: 6")
+        reached = [epochs for epochs in result["epochs"] if math.isfinite(epochs)]
+        never = f"; not reached with {seeds - len(reached)} of {seeds} seeds" * (len(reached) < seeds)
+        lines.append(f"  {name}, lr {result['lr']:.2g}: {mean_of(reached)}{never}")
+    lines.append(f"  tanh / relu: {mean_of(ratio(results))}; paper, Figure 1: 6")
     return "\n".join(lines)
+
+
+def mean_of(numbers):
+    """ "3.0 (2.0 - 4.0)", without what lies between if there is one number; "-" if there is none."""
+    if not numbers:
+        return "-"
+    return f"{statistics.fmean(numbers):.1f}" + f" ({min(numbers):.1f} - {max(numbers):.1f})" * (len(numbers) > 1)

@@ -11,15 +11,17 @@ OPSET = 17  # of ONNX
 def write(net, mean, path):
     """Write `net` as an ONNX file: "pixels" (N, 3, H, W) float32, R, G, B from 0 to 255, the central crop -> "logits" (N, classes).
 
-    The mean (H, W, 3) is subtracted in there. Raises TrainingError if the package onnx is not installed."""
+    The mean (H, W, 3) is subtracted in there; without one, None, the pixels are those that `net` itself takes. Raises TrainingError if the
+    package onnx is not installed."""
     try:
         import onnx
         from onnx import helper
     except ImportError:
         raise TrainingError("--to onnx needs the package onnx, which is not installed here: pip install onnx.") from None
     graph, side = _Graph(onnx), net.image_size
-    x = graph.node("Sub", "pixels", graph.constant(pixels_mean(mean, side)))
-    x = graph.node("Mul", x, graph.constant(net.input_scale))
+    x = "pixels"
+    if mean is not None:
+        x = graph.node("Mul", graph.node("Sub", x, graph.constant(pixels_mean(mean, side))), graph.constant(net.input_scale))
     for stage in steps(net):
         ends = []
         for tower in stage:

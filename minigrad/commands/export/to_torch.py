@@ -37,9 +37,8 @@ def write(net, mean, path):
 
 
 def twin(net):
-    """The network as one `torch.nn.Sequential` with the same weights, to be trained: grouped convolutions where ours has towers.
-
-    Normalisation runs across the towers, as in every PyTorch copy: different at the four channels where towers meet, equal in cost."""
+    """The network as one `torch.nn.Sequential` with the same weights: grouped convolutions where ours has towers. It can be trained; in
+    test mode its logits are ours. Its dropout scales in training, as PyTorch's does."""
     from torch import nn
 
     modules = []
@@ -95,14 +94,42 @@ def training(step, groups=1):
             return [filled(nn.Linear(W.shape[1], len(W)), W, b)]
         case "lrn":
             size, alpha, beta, k = numbers
-            return [nn.LocalResponseNorm(size, alpha * size, beta, k)]  # PyTorch divides alpha by the size
+            lrn = nn.LocalResponseNorm(size, alpha * size, beta, k)  # PyTorch divides alpha by the size
+            return [by_towers(lrn, groups) if groups > 1 else lrn]
         case "pool":
             return [nn.MaxPool2d(*numbers)]
         case "dropout":
-            return [nn.Dropout(numbers[0])]
+            p, scale_at = numbers
+            return [scaled_in_tests(p) if scale_at == "test" else nn.Dropout(p)]
         case "relu":
             return [nn.ReLU(inplace=True)]
     return [{"tanh": nn.Tanh, "flatten": nn.Flatten}[kind]()]
+
+
+def by_towers(lrn, towers):
+    """A `LocalResponseNorm` that ends where a tower ends. The operations are those of PyTorch's own, with one axis more: equal in cost."""
+    from torch import nn
+
+    class TowersNorm(nn.Module):
+        def forward(self, x):
+            N, C, H, W = x.shape
+            squares = x.mul(x).view(N, towers, C // towers, H, W)
+            squares = nn.functional.pad(squares, (0, 0, 0, 0, lrn.size // 2, (lrn.size - 1) // 2))
+            means = nn.functional.avg_pool3d(squares, (lrn.size, 1, 1), stride=1).view(N, C, H, W)
+            return x / means.mul(lrn.alpha).add(lrn.k).pow(lrn.beta)
+
+    return TowersNorm()
+
+
+def scaled_in_tests(p):
+    """Dropout as in training, but in test mode a factor of 1 - p, as the paper has it."""
+    from torch import nn
+
+    class ScaledDropout(nn.Dropout):
+        def forward(self, x):
+            return super().forward(x) if self.training else x * (1 - self.p)
+
+    return ScaledDropout(p)
 
 
 def filled(module, W, b):

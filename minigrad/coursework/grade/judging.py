@@ -57,9 +57,14 @@ def with_points(verdict, counted, submission, exercise, homework):
     days = days_late(datetime.fromtimestamp(max(times, default=0)), homework) if submission.submitted is None else 0
     if submission.submitted is not None:
         days = days_late(submission.submitted, homework)
-    share = verdict["earned"] / verdict["possible"] * max(0.0, 1 - homework.late * days)
-    more = {"file": counted.name if counted else "", "days_late": days, "public": len(exercise.cases)}
-    return verdict | more | {"points": round(share * homework.points[exercise.id], 2)}
+    return in_homework(verdict, exercise, homework, counted.name if counted else "", days)
+
+
+def in_homework(verdict, exercise, homework, file="", days=0):
+    """The verdict with "points", "file", "days_late" and "public". file: the name of the one that counted; days: how many it was late."""
+    share = verdict["earned"] / verdict["possible"] if homework.partial else float(verdict["status"] == "passes")
+    points = round(share * max(0.0, 1 - homework.late * days) * homework.points[exercise.id], 2)
+    return verdict | {"file": file, "days_late": days, "public": len(exercise.cases), "points": points}
 
 
 def days_late(time, homework):

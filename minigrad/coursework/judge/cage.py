@@ -26,6 +26,9 @@ OFF = (
 SANDBOXES = ("auto", "require", "off")
 
 
+NUMPY = str(Path(np.__file__).parent.parent)  # the folder that it lies in: not always one that Python knows without its environment
+
+
 class CageError(Exception):
     """There is no sandbox where one is required: a sentence."""
 
@@ -92,7 +95,7 @@ def pythons():
         sys.base_prefix,
         sys.prefix,
         sys.exec_prefix,
-        str(Path(np.__file__).parent.parent),
+        NUMPY,
         os.path.dirname(os.path.realpath(sys.executable)),
     ]
     return [place for place in dict.fromkeys(places) if place not in ("/", "/usr") and not place.startswith("/usr/")]
@@ -122,8 +125,8 @@ class Cage:
         self.token = f"MINIGRAD_CAGE={secrets.token_hex(16)}"
         self.home = tempfile.mkdtemp()
         inside = sandbox == "bwrap"
-        start = "import sys; sys.path.insert(0, sys.argv[1]); from caged.actor import main; main()"
-        command = [sys.executable, "-c", start, "/cage" if inside else str(library)]
+        start = "import sys; sys.path.insert(0, sys.argv[1]); sys.path.append(sys.argv[2]); from caged.actor import main; main()"
+        command = [sys.executable, "-c", start, "/cage" if inside else str(library), NUMPY]
         self.library, self.work = ("/cage", "/work") if inside else (str(library), str(work))
         if inside:
             command = [*walls(shutil.which("bwrap"), library, work), "--setenv", *self.token.split("="), *command]
@@ -146,7 +149,7 @@ class Cage:
         folders = [
             sys.base_prefix,
             sys.prefix,
-            str(Path(np.__file__).parent.parent),
+            NUMPY,
             "/usr",
             "/lib",
             "/etc/ld.so.cache",

@@ -18,7 +18,7 @@ NEEDED = ("cuda", "device", "engine", "gradcheck", "layers")  # folders of the p
 FILES = ("__init__", "optim", "towers", "network", "files", "interrupts")
 OFFERED = ("four_sides", "output_size", "im2col", "col2im")  # functions of minigrad.plain that minigrad.coursework offers
 
-CLASSROOM = '''"""What students' files import from here. `check` and `score` say nothing while work is graded."""
+CLASSROOM = '''"""What students' files import from here. `check` and the like say nothing while work is graded."""
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -36,6 +36,9 @@ def check(*args, **kwargs):
 
 def score(*args, **kwargs):
     return 0.0
+
+
+check_file, score_file = check, score
 
 
 '''

@@ -7,9 +7,10 @@ import inspect
 
 import numpy as np
 
-from minigrad.coursework.judge import properties
+from minigrad.coursework.judge import properties, randomness
 from minigrad.coursework.judge.comparison import Value, copied, dtype_value
 from minigrad.coursework.judge.inputs import arguments_of, build, in_mode, labels_of, parameters_of, second_batch, x_of
+from minigrad.coursework.judge.keeping import kept_value
 
 
 def values_of(solution, model, case, seed):
@@ -17,11 +18,17 @@ def values_of(solution, model, case, seed):
 
     Of a case of the kind "gradients" these are what forward gives. Raises whatever the solution raises."""
     if case.kind == "property":
-        yield from getattr(properties, case.property)(solution, model, case, seed)
+        module = properties if hasattr(properties, case.property) else randomness
+        yield from getattr(module, case.property)(solution, model, case, seed)
     elif case.kind == "worked":
         yield from worked_values(solution, case)
     elif inspect.isclass(model):
-        yield from forward_values(solution, model, case, seed)
+        wrong = False
+        for value in forward_values(solution, model, case, seed):
+            wrong = wrong or bool(value.sentence())
+            yield value
+        if case.kind == "forward" and not wrong:
+            yield kept_value(solution, model, case, seed)
     else:
         yield from function_values(solution, model, case, seed)
 
@@ -40,7 +47,8 @@ def worked_values(solution, case):
     yield Value("dx", dx, expected_numbers(case, "dx"), 1e-6)
     for p in parameters_of(layer):
         if "d" + p.name in case.expected:
-            yield Value("d" + p.name, p.grad, expected_numbers(case, "d" + p.name), 1e-6)
+            missing = f"d{p.name} is None: backward has to leave it in self.d{p.name}."
+            yield Value("d" + p.name, p.grad, expected_numbers(case, "d" + p.name), 1e-6, if_none=missing)
 
 
 def expected_numbers(case, name):
@@ -59,11 +67,18 @@ def forward_values(cls, model, case, seed):
         yield Value(name, y, copied(right.forward(before.copy(), *labels)))
         yield Value(f"x after {name}", x, before, 0.0, "forward writes into x, which the layer before still needs.")
     if np.ndim(y) == 0:
-        return
-    yield Value("y in Fortran order", copied(layer.forward(np.asfortranarray(x))), copied(right.forward(x)), 1e-10)
-    single = in_mode(build(cls, case, seed, np.float32), case, seed)
-    sentence = "float32 went in, but y came out as {}: one np.float64 scalar is enough."
-    yield dtype_value(single.forward(x.astype(np.float32)), np.float32, sentence)
+        yield number_value(y)
+    else:
+        yield Value("y in Fortran order", copied(layer.forward(np.asfortranarray(x))), copied(right.forward(x)), 1e-10)
+        single = in_mode(build(cls, case, seed, np.float32), case, seed)
+        sentence = "float32 went in, but y came out as {}: one np.float64 scalar is enough."
+        yield dtype_value(single.forward(x.astype(np.float32)), np.float32, sentence)
+
+
+def number_value(y):
+    """y is a float, as np.float64 is one."""
+    found = f"an array of shape {y.shape}" if isinstance(y, np.ndarray) else f"of type {type(y).__name__}"
+    return Value("float", isinstance(y, float), True, if_wrong=f"The result is {found}, expected a float: float(...) makes one.")
 
 
 def function_values(function, model, case, seed):
@@ -71,10 +86,13 @@ def function_values(function, model, case, seed):
     inputs = [x_of(case, seed), *arguments_of(case, seed)]
     handed_over = copy.deepcopy(inputs)
     y, right = function(*handed_over, **case.kwargs), model(*copy.deepcopy(inputs), **case.kwargs)
-    yield Value("the result", copied(y), right)
-    for i, (after, before) in enumerate(zip(handed_over, inputs, strict=True)):
+    result = Value("the result", copied(y), right)
+    yield result
+    if isinstance(right, float) and not result.sentence():
+        yield number_value(y)
+    for name, after, before in zip(inspect.signature(model).parameters, handed_over, inputs, strict=False):
         if isinstance(before, np.ndarray):
-            yield Value(f"argument {i}", after, before, 0.0, f"Argument {i} is written to; it belongs to the caller.")
+            yield Value(name, after, before, 0.0, f"{name} is written to; it belongs to the caller.")
     if isinstance(inputs[0], np.ndarray) and isinstance(right, np.ndarray):
         fortran = [np.asfortranarray(a) if isinstance(a, np.ndarray) else a for a in copy.deepcopy(inputs)]
         yield Value("the result for arrays in Fortran order", copied(function(*fortran, **case.kwargs)), right)

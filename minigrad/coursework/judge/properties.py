@@ -1,15 +1,18 @@
 """Properties that a right solution has, whatever its numbers are. Each is a function (solution, model, case, seed) that yields `Value`s.
 
-solution, model: both a class, or both a function; model is the model solution. A case names its property."""
+solution, model: both a class, or both a function; model is the model solution. A case names its property. Those of what is drawn at random
+are in randomness.py."""
 
 import copy
+from dataclasses import replace
 
 import numpy as np
 
 from minigrad import Towers
 from minigrad.coursework.judge.caged.functions import FUNCTIONS
-from minigrad.coursework.judge.comparison import Value, copied
+from minigrad.coursework.judge.comparison import Value, copied, dtype_value
 from minigrad.coursework.judge.inputs import arguments_of, build, x_of
+from minigrad.coursework.judge.summands import by_window, overwritten
 from minigrad.layers import Parameter
 from minigrad.plain import conv2d_naive, im2col
 
@@ -65,8 +68,16 @@ def differences(numerical_gradient, model, case, seed):
     f, t = FUNCTIONS[case.args[0]], x_of(case, seed)
     before, dy = t.copy(), np.random.default_rng((seed, 5)).standard_normal(f(t.copy()).shape)
     gradient = numerical_gradient(f, t, dy)
-    yield Value("the gradient", copied(gradient), model(f, before.copy(), dy), 2e-7)
-    yield Value("t", t.copy(), before, 0.0, "t is not what it was: every number must be restored.")
+    yield Value("the gradient", copied(gradient), model(f, before.copy(), dy), 2e-7, alike=1e-7)
+    yield dtype_value(gradient, np.float64, "t is float64, but its gradient is {}, which keeps seven digits.", "dtype of the gradient")
+    nearly = abs(t - before).max(initial=0) <= 1e-12
+    sentence = "t is not what it was: every number must be restored."
+    if nearly:
+        sentence = "t comes back with an error of rounding: t - h + h is not always t. Keep the old number and put that back."
+    yield Value("t", t.copy(), before, 0.0, sentence)
+    coarse = numerical_gradient(f, before.copy(), dy, 0.1)
+    sentence = "With h = 0.1 the numbers are not those of central differences with the step h."
+    yield Value("the gradient with h = 0.1", copied(coarse), model(f, before.copy(), dy, 0.1), 1e-6, sentence)
 
 
 # ---- patches and towers
@@ -79,8 +90,13 @@ def adjoint_of_im2col(col2im, model, case, seed):
     x = rng.standard_normal(shape)
     p = rng.standard_normal(im2col(x, *window).shape)
     before = p.copy()
-    dx = col2im(p, shape, *window)
-    yield Value("dx", copied(dx), model(before.copy(), shape, *window))
+    dx, right = col2im(p, shape, *window), model(before.copy(), shape, *window)
+    value = Value("dx", copied(dx), right)
+    if value.sentence() and overwritten(dx, by_window(lambda alone: model(alone, shape, *window), before, len(x))):
+        value = replace(value, reason="Windows overlap: a pixel receives from several, so add.")
+    yield value
+    single = col2im(before.astype(np.float32), shape, *window)
+    yield dtype_value(single, np.float32, "float32 went in, but dx came out as {}.", "dtype of dx")
     yield Value("the patches", p, before, 0.0, "The patches are written to; they belong to the caller.")
     if isinstance(dx, np.ndarray) and dx.shape == x.shape:
         yield Value("<x, col2im(p)> (expected: <im2col(x), p>)", float((x * dx).sum()), float((im2col(x, *window) * before).sum()), 1e-9)
@@ -124,14 +140,22 @@ def towers_in_one(block_weights, model, case, seed):
 
 def same_network(stages, model, case, seed):
     """The same parameters by name and shape; with the same numbers in them, the same logits."""
-    network, right = (Towers(make(*case.args)) for make in (stages, model))
-    yield Value("layers", *([[list(tower.layers) for tower in stage] for stage in net.stages] for net in (network, right)))
-    distinct = {id(tower) for stage in network.stages for tower in stage}
+    made, expected = stages(*case.args), model(*case.args)
+    lists = isinstance(made, (list, tuple)) and all(isinstance(stage, (list, tuple)) and stage for stage in made)
+    sentence = "The result is no list of stages, each a list with one Sequential for each tower."
+    fits = made is None or lists and len(made) > 0 and all(hasattr(tower, "layers") for stage in made for tower in stage)
+    yield Value("the result", None if made is None else fits, True, if_wrong=sentence)
+    if made is None or not fits:
+        return
+    yield Value("stages", len(made), len(expected), if_wrong=f"There are {len(made)} stages, expected {len(expected)}.")
+    for s, (yours, right) in enumerate(zip(made, expected, strict=False)):
+        for t, (tower, model_tower) in enumerate(zip(yours, right, strict=False)):
+            yield Value(f"stage {s}, tower {t}", *map(described, (tower, model_tower)), if_wrong=difference(s, tower, model_tower))
+        yield Value(f"towers of stage {s}", len(yours), len(right), if_wrong=f"Stage {s} has {len(yours)} towers, expected {len(right)}.")
+    distinct = {id(tower) for stage in made for tower in stage}
     sentence = "Two towers of a stage are one and the same object: they would share their weights."
-    yield Value("towers", len(distinct), sum(len(stage) for stage in network.stages), if_wrong=sentence)
-    described = ([[repr(tower) for tower in stage] for stage in net.stages] for net in (network, right))
-    for s, (yours, expected) in enumerate(zip(*described, strict=False)):
-        yield Value(f"stage {s}", yours, expected, if_wrong=f"Stage {s}: yours is {yours[0]}, expected {expected[0]}.")
+    yield Value("towers", len(distinct), sum(len(stage) for stage in made), if_wrong=sentence)
+    network, right = Towers(made), Towers(expected)
     shapes = [[(p.name, p.value.shape) for p in net.parameters()] for net in (network, right)]
     yield Value("parameters", *shapes)
     if shapes[0] != shapes[1]:
@@ -143,126 +167,19 @@ def same_network(stages, model, case, seed):
     yield Value("logits", network.eval().forward(x), right.eval().forward(x), 1e-12)
 
 
-# ---- randomness. Bounds on what is drawn are five standard deviations wide.
+def described(tower):
+    """The layers of a tower, name -> text, in their order: two lists, as equal dicts may differ in that."""
+    return [list(tower.layers), [repr(layer) for layer in tower.layers.values()]]
 
 
-def drops(cls, model, case, seed):
-    """Dropout: each number is kept with probability 1 - p and scaled by `scale_at`; masks differ from image to image and from step to
-    step, and come from the layer's own generator; test time is scaled by `scale_at`, too."""
-    train = case.kwargs.get("scale_at", "test") == "train"
-    yield from mask_values(cls, case, seed, 1 / (1 - case.kwargs["p"]) if train else 1.0)
-    layer, x = build(cls, case, seed), 1 + abs(x_of(case, seed))
-    layer.forward(x.copy())
-    layer.eval()
-    y = np.asarray(layer.forward(x.copy()))
-    yield Value("y at test time", y, x * (1.0 if train else 1 - case.kwargs["p"]), 1e-9)
-
-
-def drops_channels(cls, model, case, seed):
-    """Dropout of whole channels: as `drops`, for the first pixel of each channel; its other pixels are treated the same."""
-    yield from mask_values(cls, case, seed, 1 / (1 - case.kwargs["p"]), "channels")
-
-
-def mask_values(cls, case, seed, scale, what="numbers"):
-    """What is dropped, and by what the rest is multiplied (`scale`). what: "numbers", or "channels" that are dropped whole."""
-    p, layer, x = case.kwargs["p"], build(cls, case, seed), 1 + abs(x_of(case, seed))
-    first, second, twin = (np.asarray(layer.forward(x.copy())) for layer in (layer, layer, build(cls, case, seed)))
-    yield Value("shape of y", first.shape, x.shape)
-    if first.shape != x.shape:
-        return
-    ratio = first / x
-    if what == "channels":
-        sentence = "The pixels of a channel differ: a channel is dropped, or kept and scaled, as a whole."
-        yield Value("pixels of a channel", bool(abs(ratio - ratio[:, :1, :1]).max() <= 1e-9), True, if_wrong=sentence)
-        ratio = ratio[:, 0, 0]
-    yield from keep_rate_values(ratio, p, scale, what)
-    dropped = (ratio != 0).reshape(len(x), -1)
-    sentence = "All images have the same mask: each has one of its own."
-    yield Value("masks of images", bool((dropped != dropped[0]).any()), True, if_wrong=sentence)
-    sentence = "Two forwards have the same mask: each step draws a new one."
-    yield Value("masks of steps", bool(((first != 0) != (second != 0)).any()), True, if_wrong=sentence)
-    sentence = f"Two layers with the same generator drop different {what}: draw from self.rng alone."
-    yield Value("same generator, same mask", bool(np.array_equal(twin, first)), True, if_wrong=sentence)
-
-
-def keep_rate_values(ratio, p, scale, what):
-    """ratio: an array of y / x, 0 where a number was dropped. What is kept is multiplied by `scale`, and the
-    right share is kept."""
-    kept = ratio[ratio != 0]
-    sentence = f"What is kept is multiplied by {kept.mean() if kept.size else 0.0:.4g}, expected {scale:.4g} (p = {p})."
-    yield Value("what is kept", kept, np.full(kept.shape, scale), 1e-9, sentence)
-    bound, rate = 5 * np.sqrt(p * (1 - p) / ratio.size), kept.size / ratio.size
-    margin = f"give or take {bound:.3f} (five standard deviations of {ratio.size} draws)"
-    sentence = f"{rate:.3f} of the {what} are kept, expected {1 - p:.3f} {margin}."
-    yield Value("keep rate", bool(abs(rate - (1 - p)) <= bound), True, if_wrong=sentence)
-
-
-def crops(crop_flip, model, case, seed):
-    """Every crop is a piece of its image, mirrored or not; every offset and both sides occur; each image has draws of its own."""
-    (N, H, W, C), size = case.x, case.args[0]
-    images = np.arange(N * H * W * C, dtype=np.float32).reshape(case.x)  # each pixel says where it was
-    before = images.copy()
-    cropped = crop_flip(images, size, np.random.default_rng((seed, 9)))
-    yield Value("shape", np.shape(cropped), (N, size, size, C))
-    yield Value("images", images, before, 0.0, "The images are written to; they belong to the caller.")
-    if np.shape(cropped) != (N, size, size, C):
-        return
-    yield Value("dtype", str(cropped.dtype), "float32", if_wrong=f"float32 went in, but {cropped.dtype} came out.")
-    offsets = crop_offsets(cropped, before)
-    sentence = f"{N - len(offsets)} of {N} crops are no piece of their image, as it is or mirrored left to right."
-    yield Value("pieces", len(offsets), N, if_wrong=sentence)
-    if len(offsets) < N:
-        return
-    for axis, name, number in ((0, "first rows", H - size + 1), (1, "first columns", W - size + 1)):
-        yield Value(name, sorted({offset[axis] for offset in offsets}), list(range(number)))
-    mirrored = sum(offset[2] for offset in offsets)
-    sentence = f"{mirrored} of {N} crops are mirrored, expected half of them."
-    yield Value("mirrored", mirrored, N / 2, 5 / np.sqrt(N), sentence)
-    occurring = len({offset[:2] for offset in offsets})
-    possible = (H - size + 1) * (W - size + 1)
-    sentence = f"Only {occurring} of {possible} places occur: rows and columns are drawn together."
-    yield Value("places", occurring, possible, if_wrong=sentence)
-
-
-def crop_offsets(cropped, images):
-    """(top, left, mirrored) of each crop that is a piece of its image; others are left out. images hold 0, 1, 2, ... in C order."""
-    offsets, (_, H, W, C), size = [], images.shape, cropped.shape[1]
-    for n in range(len(images)):
-        corner = int(cropped[n, :, :, 0].min()) - n * H * W * C
-        (top, left) = divmod(corner // C, W)
-        piece = images[n, top : top + size, left : left + size]
-        if piece.shape == cropped[n].shape and np.array_equal(piece, cropped[n]):
-            offsets.append((top, left, False))
-        elif piece.shape == cropped[n].shape and np.array_equal(piece[:, ::-1], cropped[n]):
-            offsets.append((top, left, True))
-    return offsets
-
-
-def noise(colour_noise, model, case, seed):
-    """One shift for all pixels of an image, of the right covariance; the images stay as they are."""
-    images = x_of(case, seed).astype(np.float32)
-    sigma, V = np.array(case.args[0]), np.array(case.args[1])
-    before = images.copy()
-    noisy = colour_noise(images, sigma, V, np.random.default_rng((seed, 10)))
-    yield Value("images", images, before, 0.0, "The images are written to; they belong to the caller.")
-    yield Value("shape", np.shape(noisy), before.shape)
-    if np.shape(noisy) != before.shape:
-        return
-    yield Value("dtype", str(noisy.dtype), "float32", if_wrong=f"float32 went in, but {noisy.dtype} came out.")
-    shift = (noisy - before).astype(np.float64)
-    difference = float(abs(shift - shift[:, :1, :1]).max())
-    sentence = "The pixels of an image are shifted by different amounts."
-    yield Value("one shift for an image", bool(difference < 1e-3), True, if_wrong=sentence)
-    shift = shift[:, 0, 0]
-    sentence = "All images are shifted by the same amount: each has a draw of its own."
-    yield Value("images differ", bool(shift.std(axis=0).max() > 1e-6), True, if_wrong=sentence)
-    deviations = (shift @ V).std(axis=0)
-    for c in range(3):
-        expected = 0.1 * sigma[c]
-        bound = 5 * expected / np.sqrt(2 * len(shift))
-        found = f"the standard deviation {deviations[c]:.4g}, expected {expected:.4g} give or take {bound:.2g}"
-        sentence = f"Along component {c} the noise has {found}."
-        yield Value(f"component {c}", float(deviations[c]), expected, bound / expected, sentence)
+def difference(s, tower, right):
+    """Where a tower of stage s differs from the right one, a sentence."""
+    missing = [name for name in right.layers if name not in tower.layers]
+    if list(tower.layers) != list(right.layers):
+        lacks = f" ({', '.join(missing)} missing)" if missing else ""
+        return f"Stage {s} has the layers {', '.join(tower.layers)}{lacks}; expected {', '.join(right.layers)}."
+    name = next((name for name in right.layers if repr(tower.layers[name]) != repr(right.layers[name])), None)
+    return name and f"Stage {s}: {name} is {tower.layers[name]!r}, expected {right.layers[name]!r}."
 
 
 # ---- learning

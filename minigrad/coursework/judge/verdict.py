@@ -11,18 +11,19 @@ import numpy as np
 from minigrad.coursework.cases import Array
 from minigrad.coursework.judge.comparison import short
 from minigrad.coursework.judge.runner import cause_of
+from minigrad.coursework.judge.values import known
 
 MOST_LINES = 24  # of a message, after its first line
 
 
 def verdict_of(exercise, result, cases, again=""):
     """A `Result` as a verdict. again: the command that repeats a case, in which {case} and {seed} are replaced; "": nothing is said."""
-    hints, case_verdicts = {mistake.hint for mistake in exercise.mistakes + exercise.others}, []
+    hints, case_verdicts = dict.fromkeys(mistake.hint for mistake in known(exercise)), []
     for case, report in zip(cases, result.reports, strict=True):
         cause, is_hidden = cause_of(report), case.name.startswith("hidden-")
         command = again.format(case=case.name, seed=report.seed) if again and not is_hidden else None  # nobody can repeat a hidden case
-        # What may be said of a hidden case: a known mistake's hint or a rule of the contract, but no numbers.
-        may_be_said = cause in hints or any(f.check != "values" and f.sentence == cause for f in report.findings)
+        # What may be said of a hidden case: known mistakes' hints or a rule of the contract, but no numbers.
+        is_rule = any(f.check != "values" and f.sentence == cause for f in report.findings)
         case_verdicts.append(
             {
                 "name": case.name,
@@ -30,7 +31,7 @@ def verdict_of(exercise, result, cases, again=""):
                 "weight": case.weight,
                 "status": status_of(report),
                 "cause": cause,
-                "hint": cause if may_be_said else "",
+                "hint": cause if is_rule else " ".join(hint for hint in hints if hint in cause),
                 "message": message(exercise, case, report, command),
                 "ascii": message(exercise, case, report, command, ascii_only=True),
             }

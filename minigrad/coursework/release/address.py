@@ -49,6 +49,7 @@ assert hasattr(minigrad, "LocalResponseNorm"), "this minigrad is another project
 
 
 def how_to_install(address):
-    """A sentence for the text of a homework."""
+    """Sentences for the text of a homework."""
     command = "pip install ." if address is None else f'pip install "{NAME} @ git+{address}"'
-    return f"It needs minigrad: `{command}`{', in a clone of the project' if address is None else ''}."
+    where = ", in a clone of the project" if address is None else ""
+    return f"It needs minigrad: `{command}`{where}. (`pip install minigrad` would install another project of that name.)"

@@ -13,7 +13,8 @@ from minigrad.coursework.grade.roster import read_roster
 from minigrad.coursework.hidden import hidden_cases
 from minigrad.coursework.homework import HomeworkError, read_homework
 from minigrad.coursework.judge.runner import run
-from minigrad.coursework.release import autolab, gradescope, nbgrader, otter
+from minigrad.coursework.release import autolab, container, gradescope, nbgrader, otter
+from minigrad.coursework.release.address import how_to_install, source_address
 from minigrad.coursework.release.files import hidden_cases_of, plain_data, write, write_worksheets
 from minigrad.coursework.release.notebooks import notebook_text
 from minigrad.coursework.release.proof import prove
@@ -24,6 +25,7 @@ SYSTEMS = {
     "otter": otter.write_system,
     "gradescope": gradescope.write_system,
     "autolab": autolab.write_system,
+    "container": container.write_system,
 }
 
 
@@ -115,7 +117,8 @@ def readme(homework):
     due = f"Due: {homework.due}\n\n" if homework.due else ""
     due += f"Each day that begins after it takes {100 * homework.late:g} % of the points off.\n\n" if homework.late else ""
     return (
-        f"# {homework.title}\n\n{due}Write what is blank, in the notebook `homework.ipynb` or in the files, and hand in either.\n\n"
+        f"# {homework.title}\n\n{due}Write what is blank, in the notebook `homework.ipynb` or in the files, and hand in either.\n"
+        f"{how_to_install(source_address())}\n\n"
         "| exercise | | points | minutes |\n|---|---|---|---|\n" + "\n".join(rows) + "\n\n"
         "In this folder:\n\n```\n"
         f"python -m minigrad.coursework check {groups} --impl .\n"

@@ -8,7 +8,8 @@ SETUP = """\
 #!/usr/bin/env bash
 # Runs once, when the image is built; grading itself needs no network.
 set -euo pipefail
-apt-get install -y python3 python3-pip python3-venv
+apt-get update
+apt-get install -y python3 python3-pip python3-venv bubblewrap
 python3 -m venv /autograder/venv
 /autograder/venv/bin/pip install -r /autograder/source/requirements.txt
 """

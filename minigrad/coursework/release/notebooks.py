@@ -39,16 +39,29 @@ def by_source(exercises):
     return found
 
 
-def class_text(source, exercises, form):
-    """A cell that holds all that its class needs: imports and definitions. form: "blank", "markers" or "solution"."""
+def class_text(source, exercises, form, beside=()):
+    """A cell that holds all that its class needs: imports and definitions. form: "blank", "markers" or "solution". beside: names of what
+    other cells of the notebook define."""
     functions = dict(parts_of(exercises))[source]
-    return "\n".join(import_lines([source])) + "\n\n\n" + definitions(source, functions, form).rstrip()
+    return "\n".join(import_lines([source], beside)) + "\n\n\n" + definitions(source, functions, form).rstrip()
+
+
+def names_asked(homework):
+    """The names of the classes and functions that a homework asks for."""
+    return {exercise.source.__name__ for exercise in homework.exercises}
 
 
 def introduction(exercises):
     """The text above a class, in Markdown."""
     lines = [f"**{e.id}** {e.title} ({e.minutes} minutes). {looked_at(e)}" for e in exercises]
     return "\n\n".join([*lines, f"`python -m minigrad.coursework explain {exercises[0].group}` derives what is wanted."])
+
+
+def heading(homework):
+    """The text above all others, in Markdown."""
+    due = f"\n\nDue: {homework.due}" if homework.due else ""
+    text = f"Run a cell with Shift and Enter. Below each class a cell checks it. {how_to_install(source_address())}"
+    return f"# {homework.title}{due}\n\n{text}"
 
 
 def check_text(exercise):
@@ -58,12 +71,10 @@ def check_text(exercise):
 
 def notebook_text(homework, form):
     """The text of the notebook of a homework. form: "blank" or "solution"."""
-    due = f"\n\nDue: {homework.due}" if homework.due else ""
-    text = f"Run a cell with Shift and Enter. Below each class a cell checks it. {how_to_install(source_address())}"
-    cells = [cell("markdown", "title", f"# {homework.title}{due}\n\n{text}")]
+    cells = [cell("markdown", "title", heading(homework))]
     for source, exercises in by_source(homework.exercises).items():
         id = cell_id(exercises)
         cells.append(cell("markdown", f"{id}-text", introduction(exercises)))
-        cells.append(cell("code", id, class_text(source, exercises, form)))
+        cells.append(cell("code", id, class_text(source, exercises, form, names_asked(homework))))
         cells += [cell("code", f"{cell_id([exercise])}-check", check_text(exercise)) for exercise in exercises]
     return as_text(cells)

@@ -7,7 +7,7 @@ import warnings
 import numpy as np
 
 from minigrad.gradcheck.comparison import distance, first_index
-from minigrad.gradcheck.interruptions import Raised, Stopped
+from minigrad.gradcheck.interruptions import FOREIGN, Raised, Stopped
 from minigrad.gradcheck.report import Finding
 from minigrad.gradcheck.subject import Results, copied, gradient_name
 
@@ -47,7 +47,8 @@ def warnings_noted(context):
     with warnings.catch_warnings(record=True) as caught, np.errstate(all="warn", under="ignore"):
         warnings.simplefilter("always")
         yield
-    context.notes += [f"warning: {w.message} (line {w.lineno} of {os.path.basename(w.filename)})" for w in caught]
+    own = [w for w in caught if not w.filename.startswith(FOREIGN)]
+    context.notes += [f"warning: {w.message} (line {w.lineno} of {os.path.basename(w.filename)})" for w in own]
 
 
 def differ(array, other):

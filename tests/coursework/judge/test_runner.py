@@ -7,7 +7,7 @@ import pytest
 
 from minigrad import plain
 from minigrad.coursework.exercises import ALL, find
-from minigrad.coursework.judge import runner
+from minigrad.coursework.judge import gradients
 from minigrad.coursework.judge.runner import cause_of, run
 from minigrad.coursework.source import plant
 from minigrad.gradcheck import CHECKS, check_layer
@@ -114,7 +114,7 @@ NEEDED = {  # without one of the checker's checks these bugs would survive
 def test_each_check_is_needed(check, monkeypatch):
     """The kill matrix says that they are caught; with the check switched off they are not."""
     others = tuple(name for name in CHECKS if name != check)
-    monkeypatch.setattr(runner, "check_layer", partial(check_layer, checks=others))
+    monkeypatch.setattr(gradients, "check_layer", partial(check_layer, checks=others))
     for id, names in NEEDED[check].items():
         e = exercise(id)
         for mistake in [mistake for mistake in e.mistakes if mistake.name in names]:

@@ -7,7 +7,7 @@ from minigrad.coursework.release.build import SYSTEMS, release
 
 SAMPLES = {
     "layers": "title = Layers\nseed = 20121203\n[exercises]\nlinear.backward = 2.5\nrelu.forward = 1\nrelu.backward = 2\nloss.forward = 2",
-    "convolution": "seed = 424243\npartial = yes\n[exercises]\npatches.extract = 3\npatches.add_back = 4\nconv2d.backward = 4",
+    "all or none": "seed = 424243\npartial = no\n[exercises]\npatches.extract = 3\npatches.add_back = 4\nconv2d.backward = 4",
     "variants": "seed = 99991\ndue = Friday\n[exercises]\navgpool.forward = 2\navgpool.backward = 3\nnesterov.step = 3\nhunt.1 = 1",
 }
 

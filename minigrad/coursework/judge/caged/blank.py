@@ -6,7 +6,9 @@ import textwrap
 
 
 def is_blank(function):
-    """Whether a function holds nothing but a docstring and `raise NotImplementedError`, `...` or `pass`. False if it is no function."""
+    """Whether a function holds nothing but a docstring and `raise NotImplementedError`, `...`, `pass` or a `return` of nothing.
+
+    False if it is no function."""
     try:
         node = ast.parse(textwrap.dedent(inspect.getsource(function))).body[0]
     except (OSError, TypeError, SyntaxError, IndexError):  # there is no text, as after exec: look at the compiled code
@@ -21,10 +23,12 @@ def only_blank(node):
 
 
 def is_nothing(statement):
-    """Whether a statement is `raise NotImplementedError`, with or without a message, `...` or `pass`."""
+    """Whether a statement is `raise NotImplementedError`, with or without a message, `...`, `pass`, or `return`, also of None or `...`."""
     if isinstance(statement, ast.Raise) and statement.exc is not None:
         exception = statement.exc.func if isinstance(statement.exc, ast.Call) else statement.exc
         return isinstance(exception, ast.Name) and exception.id == "NotImplementedError"
+    if isinstance(statement, ast.Return):
+        return statement.value is None or isinstance(statement.value, ast.Constant) and statement.value.value in (None, ...)
     return isinstance(statement, ast.Pass) or (
         isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant) and statement.value.value is Ellipsis
     )

@@ -7,7 +7,7 @@ import numpy as np
 
 HOME = os.path.abspath(os.path.join(os.path.dirname(__file__), os.pardir, os.pardir, os.pardir))
 PACKAGE = HOME if os.path.basename(HOME) == "minigrad" else os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-LIBRARIES = (PACKAGE, os.path.dirname(np.__file__), "<__array_function__", "<frozen")  # beginnings of file names
+LIBRARIES = (PACKAGE, os.path.dirname(np.__file__), "<__array_function__", "<frozen", "<model")  # beginnings of file names
 
 
 def error_sentence(error):
