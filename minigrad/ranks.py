@@ -247,6 +247,7 @@ class MpiRanks(Ranks):
                     self.say(f"{last_words(said)}{where} has ended with this error, so all ranks end.\n")
                 time.sleep(1)  # for the launcher to pass it on: what it has not read when it is told of the end is lost
                 self.comm.Abort(code)
+                os._exit(code)  # should Abort return: nothing is to be said twice
             time.sleep(0.01)
         return codes
 
