@@ -79,7 +79,9 @@ class Network(Layer):
     variants: dict[str, Variant] = {}
     inits: dict[str, Init] = {"he": Init(input_scale=1 / 58)}
     num_classes = 10
-    first_image = 0  # the number of the next forward's first image in its batch, where ranks share one; dropout's masks follow from it
+    first_image = (
+        0  # the number of the next forward's first image in its batch, where a batch comes in parts; dropout's masks follow from it
+    )
     remarks = ""  # printed below the summary of its layers
 
     def __init__(self, variant=None, device="cpu", num_classes=None, init=None, seed=0, layers=minigrad):

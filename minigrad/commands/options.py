@@ -55,7 +55,7 @@ POSITIVE = number_from(1e-9, 1e300, float, "a number above 0, up to 1e300")
 RATE = number_from(0.0, 1e300, float, "a number from 0 to 1e300")
 
 
-def share(text):
+def fraction(text):
     """An argparse type: a number between 0 and 1."""
     value = RATE(text)
     if not 0 < value < 1:
@@ -132,7 +132,7 @@ def train(p, Network):
     p.add_argument("--synthetic", action="store_true", default=None, help="random images made up on the spot instead of --data")
     p.add_argument(
         "--val-share",
-        type=share,
+        type=fraction,
         metavar="S",
         help="validate with that share of each class's training images, such as 0.1, drawn by --seed, instead of the data's own validation "
         "images; class folders may then lie in DIR itself",

@@ -19,7 +19,7 @@ def command(Network, arguments):
     classes = checkpoint.metadata["config"]["classes"] or [f"class {i}" for i in range(net.num_classes)]
     paths = files(arguments.images)
     top, bad = min(arguments.top, len(classes)), []
-    found = best(net, checkpoint, arguments.checkpoint, paths, top, bad)
+    found = predictions(net, checkpoint, arguments.checkpoint, paths, top, bad)
     if arguments.csv is None:
         for path, guesses in found:
             print(one_name(path))
@@ -45,7 +45,7 @@ def files(names):
     return paths
 
 
-def best(net, checkpoint, checkpoint_path, paths, top, bad):
+def predictions(net, checkpoint, checkpoint_path, paths, top, bad):
     """Yield (path, [(label, probability), ...]) of each image, `top` labels, the most probable first. The errors of those that cannot be
     decoded are added to the list `bad` instead. Raises UsageError if the network's outputs are not finite."""
     mean = checkpoint.mean

@@ -92,12 +92,12 @@ def held_out(dataset, share, seed):
             raise DataError(f"{dataset.name} has one image of the class {name}, which cannot both train and validate.")
         count = min(max(1, round(share * len(own))), len(own) - 1)
         chosen[np.random.default_rng([seed, label]).permutation(own)[:count]] = len(own) > 0
-    parts = {}
+    halves = {}
     for split, numbers in (("train", np.flatnonzero(~chosen)), ("val", np.flatnonzero(chosen))):
         images = dataset.train_images
-        parts[f"{split}_images"] = images[numbers] if isinstance(images, np.ndarray) else Some(images, numbers)
-        parts[f"{split}_labels"] = labels[numbers]
-    return replace(dataset, **parts)
+        halves[f"{split}_images"] = images[numbers] if isinstance(images, np.ndarray) else Some(images, numbers)
+        halves[f"{split}_labels"] = labels[numbers]
+    return replace(dataset, **halves)
 
 
 def parts(spec):

@@ -116,7 +116,8 @@ def begun(out, holding):
     """Make the folder and hold its lock."""
     made = not out.exists()
     out.mkdir(parents=True, exist_ok=True)
-    holding.enter_context(emptied(out if made else None))
+    if made:
+        holding.enter_context(emptied(out))
     try:
         holding.enter_context(locked(out))
     except BlockingIOError:
@@ -125,11 +126,11 @@ def begun(out, holding):
 
 @contextmanager
 def emptied(folder):
-    """When the block fails, remove a folder that was made for it (not None), if nothing was put there."""
+    """When the block fails, remove a folder that was made for it, if nothing was put there."""
     try:
         yield
     except BaseException:
-        with suppress(OSError, TypeError):
+        with suppress(OSError):
             os.rmdir(folder)
         raise
 

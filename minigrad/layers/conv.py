@@ -144,13 +144,13 @@ class Conv2d(ImageLayer):
 
     def to(self, device):
         super().to(device)
-        return self.side_by_side_on_gpu()
+        return self.join_on_gpu()
 
     def astype(self, dtype):
         super().astype(dtype)
-        return self.side_by_side_on_gpu()
+        return self.join_on_gpu()
 
-    def side_by_side_on_gpu(self):
+    def join_on_gpu(self):
         """On a GPU b lies below W in memory, as it does in the product."""
         if self.device.is_gpu:
             with self.device:

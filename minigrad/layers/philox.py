@@ -37,7 +37,7 @@ class Masks:
 
     rng: a `numpy.random.Generator`, which gives the key. step: how many masks have been drawn; set it to go on where a run stopped.
     first_unit: the number of the layer's first unit where a larger layer is split over towers. first_image: that of the first image where
-    a larger batch is split over ranks."""
+    a larger batch comes in parts."""
 
     first_image = 0
 

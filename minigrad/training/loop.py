@@ -288,10 +288,10 @@ class Run:
         save_checkpoint(folder / BEST, Checkpoint(self.values(), {}, self.mean, metadata))
 
     def say_stalled(self):
-        best = self.best
+        best, epochs = self.best, "1 epoch" if self.patience == 1 else f"{self.patience} epochs"
         print(
-            f"The validation error has not fallen below the {best['val_top1_error']:.2%} of epoch {best['epoch']} for {self.patience} "
-            "epochs: training ends here; a larger --patience goes on.",
+            f"The validation error has not fallen below the {best['val_top1_error']:.2%} of epoch {best['epoch']} for {epochs}: "
+            "training ends here; a larger --patience goes on.",
             file=self.out,
             flush=True,
         )

@@ -251,7 +251,7 @@ def test_a_run_that_lost_its_patience_goes_on_with_more(tmp_path, monkeypatch):
     Run(tmp_path).train(epochs=9, patience=1)
     again = Run(tmp_path)
     assert len(again.train(epochs=9, patience=1, checkpoint=load_checkpoint(tmp_path))) == 2
-    assert "40.00% of epoch 1 for 1 epochs" in again.out.getvalue()
+    assert "40.00% of epoch 1 for 1 epoch: " in again.out.getvalue()
     more = Run(tmp_path)
     assert len(more.train(epochs=4, patience=3, checkpoint=load_checkpoint(tmp_path))) == 4
 
