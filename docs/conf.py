@@ -29,6 +29,7 @@ nb_merge_streams = True
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 3
 suppress_warnings = ["myst.header"]  # sections of the README begin at their own level
+highlight_language = "text"  # of what does not say its own: commands
 html_theme = "furo"
 html_title = "minigrad"
 html_show_copyright = html_show_sphinx = html_copy_source = False
@@ -36,6 +37,7 @@ html_static_path = ["_static"]
 html_css_files = ["book.css"]
 html_math_renderer = "mathml"
 autodoc_member_order = "bysource"
+autodoc_preserve_defaults = True  # as they are written, not as they look: a module is no path
 add_module_names = False
 if ADDRESS is not None:
     html_theme_options = {"source_repository": ADDRESS, "source_branch": "main", "source_directory": "docs/"}
@@ -126,6 +128,11 @@ def as_written(app, what, name, obj, options, lines):
     lines[:] = made
 
 
+def skip_fields(app, what, name, obj, skip, options):
+    """The fields of a named tuple, of which its own docstring speaks, say nothing themselves."""
+    return True if str(getattr(obj, "__doc__", "")).startswith("Alias for field number") else None
+
+
 def escaped(line):
     """A line as reStructuredText that means just that: nothing in it marks anything but `names`, which may touch letters: `name`s."""
     made = ""
@@ -161,4 +168,5 @@ def setup(app):
     app.connect("source-read", include_files)
     app.connect("source-read", colab)
     app.connect("autodoc-process-docstring", as_written)
+    app.connect("autodoc-skip-member", skip_fields)
     app.add_html_math_renderer("mathml", (inline_math, None), (block_math, None))

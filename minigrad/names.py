@@ -4,6 +4,8 @@ A file name that is no UTF-8 reaches Python with lone surrogates in it (PEP 383)
 
 import unicodedata
 
+FORMULA = ("=", "+", "-", "@")  # how a cell begins that a spreadsheet computes
+
 
 def shown(text):
     """`text` with everything that cannot be seen as an escape: control characters, signs that turn the direction of writing, bytes that
@@ -27,3 +29,8 @@ def escaped(character):
     if 0xDC80 <= code <= 0xDCFF:  # a byte that is no UTF-8
         return f"\\x{code - 0xDC00:02x}"
     return character.encode("unicode_escape" if code < 0xD800 or code > 0xDFFF else "ascii", "backslashreplace").decode("ascii")
+
+
+def no_formula(text):
+    """A cell of a CSV file that a spreadsheet does not take for a formula: an apostrophe before what begins like one."""
+    return f"'{text}" if text.startswith(FORMULA) else text

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 import minigrad
+from minigrad.hybrid import Hybrid
 from minigrad.layers import Layer
 from minigrad.layers.philox import Masks
 
@@ -129,11 +130,15 @@ class Network(Layer):
         Raises TypeError for other dtypes, ValueError for other shapes."""
         images = self.check(images, "images")
         self.output_shape(images.shape)
-        for mask in self.masks:
-            mask.step, mask.first_image = self._step, self.first_image
+        self.place_masks()
         logits = self.towers.forward(images)
         self._step += self.training
         return logits
+
+    def place_masks(self):
+        """Tell dropout which step this is, and which of the batch's images come."""
+        for mask in self.masks:
+            mask.step, mask.first_image = self._step, self.first_image
 
     def backward(self, dlogits, done=None):
         """dlogits (N, num_classes) fills every `Parameter.grad`. Returns None: the gradient of the images is not computed.
@@ -141,10 +146,16 @@ class Network(Layer):
         done(parameters), if given, is called as soon as the gradients of some are there, those of the last layers first."""
         self.towers.backward(dlogits, *(() if done is None else (done,)))
 
-    def without_images(self, done):
-        """A training step of a rank that has none of the batch's images: its gradients are 0."""
-        self._step += 1
+    def without_images(self, done=None):
+        """What a rank does that has none of the batch's images, in training a step with done(parameters) as in `backward`: of what it has
+        alone its gradients are 0."""
+        self.place_masks()
+        self._step += self.training
         self.towers.without_images(done)
+
+    def share_columns(self, team):
+        """Leave to this rank its part of the fully connected layers' columns (see hybrid.py). Raises ValueError where that cannot be."""
+        self.towers = Hybrid(self.towers, team)
 
     def parameters(self):
         """Yields each `Parameter`, called "tower0.conv1.W" and so on; layer after layer, a layer's towers side by side."""

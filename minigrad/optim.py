@@ -31,7 +31,7 @@ class SGD:
                 raise ValueError(f"SGD: {name} must be a number of at least 0, not {value}")
         if momentum >= 1:
             raise ValueError(f"SGD: momentum must be below 1, not {momentum}")
-        self.velocities = []
+        self.biases, self.velocities = [is_bias(p) for p in self.parameters], []
         for p in self.parameters:
             with p.device:
                 self.velocities.append(p.device.xp.zeros_like(p.value))
@@ -40,18 +40,22 @@ class SGD:
         """Move every parameter by its gradient of the last `backward`.
 
         Raises RuntimeError if there was none, ValueError for a parameter that is no contiguous array; then none has moved."""
+        arrays = []
         for p in self.parameters:
-            if p.grad is None:
+            w, g = p.value, p.grad
+            if g is None:
                 raise RuntimeError(f"SGD: {p.name} has no gradient; call backward before step")
-            if not p.value.flags.c_contiguous:
+            if not w.flags.c_contiguous:
                 raise ValueError(f"SGD: {p.name} must be a contiguous array, to be changed in place")
+            arrays.append((w, g))
         tasks, ratios = {}, self.ratios()
-        for i, p in enumerate(self.parameters):
-            lr, decay = (self.lr * self.bias_lr, self.bias_decay) if is_bias(p) else (self.lr, self.weight_decay)
-            lr *= ratios.get(layer_of(p), 1)
+        for i, (p, (w, g)) in enumerate(zip(self.parameters, arrays, strict=True)):
+            lr, decay = (self.lr * self.bias_lr, self.bias_decay) if self.biases[i] else (self.lr, self.weight_decay)
+            if ratios:
+                lr *= ratios.get(layer_of(p), 1)
             if lr != 0:
-                v = self.velocities[i] = self.beside(p, self.velocities[i])
-                tasks.setdefault(p.device, []).append((p.value, v, p.grad, lr, decay))
+                v = self.velocities[i] = self.beside(p, w, self.velocities[i])
+                tasks.setdefault(p.device, []).append((w, v, g, lr, decay))
         with Whole():  # Ctrl-C finds all parameters moved, or none
             if len(tasks) == 1 or any(device.is_gpu for device in tasks):
                 for device in tasks:
@@ -64,12 +68,12 @@ class SGD:
         """{layer's name: what its learning rate is multiplied by}, where that is not 1."""
         return {}
 
-    def beside(self, p, v):
-        """The velocity v, where parameter p is now and in its dtype."""
-        if v.dtype == p.value.dtype and v.device == p.value.device:
+    def beside(self, p, w, v):
+        """The velocity v, where the value w of parameter p is now and in its dtype."""
+        if v.dtype == w.dtype and gpu_of(v) == gpu_of(w):
             return v
         with p.device:
-            return p.device.asarray(v).astype(p.value.dtype)
+            return p.device.asarray(v).astype(w.dtype)
 
     def update(self, device, parameters):
         """Move the parameters of one device, tuples of w, v, g, lr and weight decay."""
@@ -101,15 +105,20 @@ class SGD:
 
     def move_cuda(self, device, dtype, parameters):
         """Up to `MOVES` parameters in one launch of optim.cu."""
-        moves, elements = [], 0
+        moves, elements, odd = [], 0, 0
         for w, v, g, lr, decay in parameters:
-            addresses = [device.address(name, array, dtype) for name, array in (("w", w), ("v", v), ("g", g))]
+            addresses = device.address("w", w, dtype), device.address("v", v, dtype), device.address("g", g, dtype)
             moves.append((*addresses, elements, w.size, lr, decay))
             elements += -(-w.size // 4) * 4
-        aligned = all(address % 16 == 0 for move in moves for address in move[:3])
-        table = {"of": (*moves, *[(0,) * 7] * (MOVES - len(moves)))}
-        lanes = 4 if aligned else 1
-        device.launch("optim", "sgd", elements, table, len(moves), elements, self.momentum, channels=lanes, dtype=dtype)
+            odd |= (addresses[0] | addresses[1] | addresses[2]) % 16
+        table = device.struct("optim", "Moves", dtype)
+        table["of"][: len(moves)] = moves
+        device.launch("optim", "sgd", elements, table, len(moves), elements, self.momentum, channels=1 if odd else 4, dtype=dtype)
+
+
+def gpu_of(array):
+    """The number of the GPU that an array lies on, None for NumPy's."""
+    return None if isinstance(array, np.ndarray) else array.data.device_id
 
 
 def is_bias(p):
@@ -131,22 +140,27 @@ class LARS(SGD):
     lr * trust of its length, however large its gradient. A bias takes the rate of its layer, times bias_lr; each tower's part of a layer
     counts as a layer. Where a norm is 0, lr * trust is the rate.
 
-    trust: how far a layer is trusted to move in a step; the paper's is 0.001. Raises ValueError as SGD does."""
+    trust: how far a layer is trusted to move in a step; the paper's is 0.001. team: the processes that share layers, if any do
+    (minigrad/hybrid.py), all of which make the step: of such a layer the norms are those of the whole. Raises ValueError as SGD does."""
 
-    def __init__(self, parameters, lr=0.01, momentum=0.9, weight_decay=5e-4, bias_lr=2.0, bias_decay=0.0, trust=0.001):
+    def __init__(self, parameters, lr=0.01, momentum=0.9, weight_decay=5e-4, bias_lr=2.0, bias_decay=0.0, trust=0.001, team=None):
         super().__init__(parameters, lr, momentum, weight_decay, bias_lr, bias_decay)
         if not 0 < trust < float("inf"):
             raise ValueError(f"LARS: trust must be a number above 0, not {trust}")
-        self.trust = trust
+        self.trust, self.team = trust, team
 
     def ratios(self):
         weights = [p for p in self.parameters if not is_bias(p)]
         norms = [(norm(p.device, p.value), norm(p.device, p.grad)) for p in weights]  # all on their way before the first is waited for
-        ratios = {}
-        for p, (of_w, of_g) in zip(weights, norms, strict=True):
-            w, g = float(of_w), float(of_g)
-            ratios[layer_of(p)] = self.trust * (w / (g + self.weight_decay * w) if w > 0 and g > 0 else 1)
-        return ratios
+        norms = np.array([[float(of_w), float(of_g)] for of_w, of_g in norms])
+        if self.team is not None:
+            shared = np.array([[p.owned is not None] for p in weights])
+            norms = np.where(shared, np.sqrt(sum(np.square(theirs) for theirs in self.team.all(norms))), norms)
+        return {layer_of(p): self.ratio(w, g) for p, (w, g) in zip(weights, norms.tolist(), strict=True)}
+
+    def ratio(self, w, g):
+        """What the rate of a layer is multiplied by, from the norms of its weights and of their gradient."""
+        return self.trust * (w / (g + self.weight_decay * w) if w > 0 and g > 0 else 1)
 
 
 def norm(device, array):

@@ -129,9 +129,7 @@ class Towers(Layer):
         for space, device in spaces.items():
             wholes[space] = arrived[space][0]
             if len(parts) > 1:
-                with device:
-                    wholes[space] = device.empty(shape, parts[0].dtype)
-                    device.xp.concatenate(arrived[space], axis=-1, out=wholes[space])
+                wholes[space] = device.join(arrived[space], shape)
         inputs = [wholes[self.device_of(t).memory_space] for t in range(receivers)]
         crossed = sum(inputs[0].nbytes - (parts[t].nbytes if t < len(parts) else 0) for t in range(receivers))
         return inputs, crossed
@@ -145,12 +143,14 @@ class Towers(Layer):
 
     @contextmanager
     def sharing(self):
-        """Towers of one GPU share what they make of the same images. So first all let go of the last pass's: else both would exist."""
+        """Towers of one GPU share what they make of the same x, and it stays for backward while there is room. So first all let go of the
+        last pass's: else both would exist."""
         gpus = [device for device in self.devices if device.is_gpu]
-        for tower in self.stages[0] if gpus else ():
-            tower.release()
+        for stage in self.stages if gpus else ():
+            for tower in stage:
+                tower.release()
         for device in gpus:
-            device.shared = {}
+            device.shared, device.room = {}, device.workspace
         try:
             yield
         finally:
@@ -177,7 +177,7 @@ class Towers(Layer):
             for stage, widths in zip(reversed(self.stages), reversed(self.widths), strict=True):
                 if partials[0].shape[-1] != sum(widths):
                     raise ValueError(f"Towers: dy has {partials[0].shape[-1]} channels, but y had {sum(widths)}")
-                per_channel, senders = partials[0].nbytes // sum(widths), len(partials)
+                per_channel, senders = partials[0][..., :1].nbytes, len(partials)
                 self.bytes_backward += sum(per_channel * width * (senders - (t < senders)) for t, width in enumerate(widths))
                 arrived = self.scatter(partials, widths)
                 coming = sum(partial.nbytes for partial in partials)
@@ -194,9 +194,9 @@ class Towers(Layer):
             with self.device:
                 return sum_of(arrived)
 
-    def without_images(self, done):
-        """The backward of nobody's images: all gradients are 0, and done(parameters) is called as in `backward`."""
-        for stage in reversed(self.stages):
+    def without_images(self, done=None):
+        """The backward of nobody's images: all gradients are 0, and done(parameters) is called as in `backward`. Without it, nothing."""
+        for stage in reversed(self.stages if done is not None else ()):
             parameters = parameters_of(stage)
             for p in parameters:
                 with p.device:

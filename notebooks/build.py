@@ -57,7 +57,7 @@ def build(source, solutions=False):
 
 def mistakes(ids):
     """A table: what is often done wrong, and the sentence it is known by."""
-    rows = [(m.name, m.hint) for exercise in (find(ids) if ids else ()) for m in exercise.mistakes if m.hint]
+    rows = dict.fromkeys((m.name, m.hint) for exercise in (find(ids) if ids else ()) for m in exercise.mistakes if m.hint)
     lines = [f"| {name} | {hint} |" for name, hint in rows]
     return "\n\n" + "\n".join(["| what was done | what the report says |", "|---|---|", *lines]) if rows else ""
 

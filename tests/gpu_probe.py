@@ -141,7 +141,6 @@ def products(variant, batch_size, tiny):
     device = Device("0")
     memory, arithmetic = gpu.ceilings(device)
     print(f"= copy {memory / 1e12:.2f} TB/s, product of large matrices {arithmetic / 1e12:.0f} TFLOP/s ({device.arithmetic})")
-    matmul = device.xp.matmul
     for step in AlexNet(variant).walk(batch_size):
         if step.tower > 0 or not isinstance(step.layer, (Conv2d, Linear)):
             continue
@@ -151,7 +150,11 @@ def products(variant, batch_size, tiny):
         for array in (x, W, y):
             array[...] = 0.1  # not zeros, with which a GPU can run faster
         line = f"= {step.name:6s} {rows:6d} x {deep:4d} x {wide:4d}:"
-        calls = {"forward": lambda: matmul(x, W, out=y), "dW": lambda: matmul(x.T, y, out=W), "dx": lambda: matmul(y, W.T, out=x)}  # noqa: B023
+        calls = {
+            "forward": lambda: device.matmul(x, W, y),  # noqa: B023
+            "dW": lambda: device.matmul(x.T, y, W),  # noqa: B023
+            "dx": lambda: device.matmul(y, W.T, x),  # noqa: B023
+        }
         for name, call in calls.items():
             seconds = gpu.median_of(device, call, 10)
             moved, done = 4 * (x.size + W.size + y.size) / seconds / 1e12, 2 * rows * deep * wide / seconds / 1e12

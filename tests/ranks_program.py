@@ -3,20 +3,23 @@ the last of one image alone.
 
 ranks_program.py FOLDER [EVENT]: the run goes on where the one in FOLDER stands. EVENT is Python, executed before every forward; `steps` is
 the number of the training step from 1, `rank` that of the process, `last` the highest rank. The environment's DEVICE, such as 0, is one of
-the fake GPUs, with NCCL also a stand-in for that."""
+the fake GPUs, with NCCL also a stand-in for that; HYBRID, such as 2, how many ranks share the fully connected layers. What a whole run has
+sent is in traffic.json."""
 
 import importlib
+import json
 import os
 import signal
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 from narrow import Narrow
 
 from minigrad import SGD, SoftmaxCrossEntropy, optim, training
-from minigrad import ranks as module
 from minigrad.data import Loader
+from minigrad.ranks import join, mpi
 from minigrad.training import loop
 
 IMAGES, LABELS = np.random.default_rng(3).integers(0, 256, (29, 28, 28, 1), np.uint8), np.arange(29) % 10
@@ -55,6 +58,9 @@ def program(ranks, output, event="", epochs=2):
     net.forward = counting
     net.infer = lambda x: infer(x.astype("float64"))
     loss = SoftmaxCrossEntropy().to(net.device)
+    if "HYBRID" in os.environ and ranks.size > 1:
+        ranks.divide(int(os.environ["HYBRID"]))
+        net.share_columns(ranks.team)
     assert ("NCCL" in os.environ) == ("NCCL" in ranks.use(net.towers.devices))
     there = os.path.exists(os.path.join(output, training.CHECKPOINT))
     old = ranks.told(lambda: training.load_checkpoint(output) if there else None)
@@ -75,6 +81,8 @@ def program(ranks, output, event="", epochs=2):
     except training.Interrupted as stop:
         print(stop, file=sys.stderr)
         return 130
+    everybody = ranks.all(getattr(ranks, "traffic", None))
+    ranks.told(lambda: Path(output, "traffic.json").write_text(json.dumps(everybody)))
     # Each training image is read by one rank in an epoch, and once more by one for validation; the first image tells the size.
     assert sorted(sum(ranks.all(images.read[:]), [])) == sorted([*range(29)] * 2 * epochs + [0] * 2 * ranks.size) or old is not None
     return 0
@@ -87,8 +95,8 @@ if __name__ == "__main__":
         gpus.reset(backends.SEED)
         gpus.set(devices=2, policy=backends.POLICY)
         importlib.import_module("fake_nccl").install("NCCL" in os.environ, os.environ.get("NCCL") == "own GPUs")
-    module.PATIENCE, module.SILENCE = (float(os.environ.get(name, getattr(module, name))) for name in ("PATIENCE", "SILENCE"))
-    ranks = module.join()
+    mpi.PATIENCE, mpi.SILENCE = (float(os.environ.get(name, getattr(mpi, name))) for name in ("PATIENCE", "SILENCE"))
+    ranks = join()
     loop.draw = lambda *what: None  # which takes most of the time
     if ranks.rank > 0:  # rank 0 alone writes
         loop.save_checkpoint = loop.write_config = loop.write_history = loop.draw = lambda *what: os._exit(3)

@@ -60,5 +60,7 @@ def test_the_book(tmp_path):
     assert not lost, "\n".join(lost)
     fetched = [f"{path.name}: {link}" for path, page in pages.items() for link in page.loads if urlsplit(link).netloc]
     assert not fetched, "\n".join(fetched)
+    places = [path.name for path in pages for place in (str(tmp_path), "site-packages") if place in path.read_text(encoding="utf-8")]
+    assert not places, f"these pages tell where the book was built: {places}"
     text = (html / "_notebooks" / "05_pooling_and_lrn.html").read_text(encoding="utf-8")
     assert "<math" in text and "<img" in text

@@ -18,6 +18,7 @@ MAY_IMPORT = {
     "minigrad.cuda": {"minigrad.cuda", "minigrad.device"},
     "minigrad.layers": {"minigrad.layers", "minigrad.device", "minigrad.engine", "minigrad.cuda", "minigrad.interrupts"},
     "minigrad.towers": {"minigrad.layers", "minigrad.device"},
+    "minigrad.hybrid": {"minigrad.towers", "minigrad.layers"},
     "minigrad.optim": {"minigrad.interrupts"},
     "minigrad.plain": {"minigrad.layers.base"},
     "minigrad.files": set(),
@@ -27,8 +28,15 @@ MAY_IMPORT = {
     "minigrad.plots": {"minigrad.plots", "minigrad.files", "minigrad.names"},
     "minigrad.visualise": {"minigrad.visualise", "minigrad.layers"},
     "minigrad.data": {"minigrad.data", "minigrad.device", "minigrad.files", "minigrad.names", "minigrad.ranks"},
-    "minigrad.training": {"minigrad.training", "minigrad.plots", "minigrad.files", "minigrad.interrupts", "minigrad.ranks"},
-    "minigrad.ranks": {"minigrad.cuda.nccl", "minigrad.device"},
+    "minigrad.training": {
+        "minigrad.training",
+        "minigrad.plots",
+        "minigrad.files",
+        "minigrad.interrupts",
+        "minigrad.names",
+        "minigrad.ranks",
+    },
+    "minigrad.ranks": {"minigrad.ranks", "minigrad.cuda.nccl", "minigrad.device"},
 }
 MAY_IMPORT_LATE = {"minigrad.device.cpu", "minigrad.device.parse"}  # cuda, which builds on device, through importlib
 

@@ -1,21 +1,26 @@
 """Several processes train as one: `mpirun -n N` with the MPI of this environment. Without one these tests are skipped."""
 
 import csv
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
 import ranks_program
 from backends import NO_FAKE
+from command_line import alexnet as in_process
 from make_imagenet import class_folders
+from narrow import Narrow
 from safetensors.numpy import load_file
 
-from minigrad import ranks, training
+from alexnet import AlexNet
+from minigrad import commands, ranks, training
 from minigrad.training import loop
 
 BIN = Path(sys.executable).parent  # of the environment, where the MPIs of PyPI lie
@@ -26,6 +31,9 @@ OPEN_MPI = {  # needs to be told that it may run as root, and more processes tha
     "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
     "PRTE_MCA_rmaps_default_mapping_policy": ":oversubscribe",
 }
+
+
+slow = pytest.mark.slow
 
 
 @pytest.fixture(autouse=True)
@@ -95,24 +103,82 @@ def position(folder):
 # ---- the same run
 
 
-@pytest.mark.parametrize("size", [1, 2, 4])
-def test_the_same_run(alone, tmp_path, size):
-    code, out = train(size, tmp_path)
-    assert code == 0 and out.count(": train loss ") == 2, out  # rank 0 alone speaks
-    assert_same(alone, tmp_path, 1e-12)
+def hybrid(team):
+    """The environment of ranks of which so many share the fully connected layers; None: none."""
+    return {"HYBRID": str(team)} if team else {}
 
 
-def test_twice_the_same_bits(alone, tmp_path):
-    for name in ("one", "two"):
-        assert train(3, tmp_path / name)[0] == 0
-    assert_same(tmp_path / "one", tmp_path / "two", 0)
-    assert_same(alone, tmp_path / "one", 1e-12)
+@pytest.mark.parametrize(
+    "size, team, runs",
+    [
+        (1, None, 1),
+        (2, None, 1),
+        (3, None, 2),
+        (2, 2, 2),
+        (4, 2, 1),
+        pytest.param(4, None, 2, marks=slow),
+        pytest.param(3, 3, 2, marks=slow),
+    ],
+)
+def test_the_same_run(alone, tmp_path, size, team, runs):
+    """The last batch of an epoch is one image: two of three ranks have none, and both of the first of two teams. Once more, and all bits
+    are the same."""
+    folders = [tmp_path / str(run) for run in range(runs)]
+    for folder in folders:
+        code, out = train(size, folder, env=hybrid(team))
+        assert code == 0 and out.count(": train loss ") == 2, out  # rank 0 alone speaks
+        assert_same(folders[0], folder, 0)
+    assert_same(alone, folders[0], 1e-12)
+    if size > 1:
+        sent = json.loads((folders[0] / "traffic.json").read_text())
+        assert sent == [expected_traffic(size, team or 1, rank) for rank in range(size)]
+
+
+def share(N, ranks, rank):
+    return slice(N * rank // ranks, N * (rank + 1) // ranks)
+
+
+def expected_traffic(ranks, team, rank):
+    """Bytes of gradients and of activations that a rank sends in ten steps and two validations, of batches of 7, 7, 7, 7 and 1 image."""
+    convolutions = connected = 0
+    for p in Narrow("tiny", num_classes=10).parameters():
+        if ".fc" in p.name:
+            owned = share(p.value.shape[-1], team, rank % team)
+            connected += p.value[..., owned].size
+        else:
+            convolutions += p.value.size
+    rings = Counter({ranks: 80 * convolutions})  # bytes in ten steps
+    rings[ranks // team] += 80 * connected
+    gradients = sum(2 * (size - 1) / size * nbytes for size, nbytes in rings.items())
+    batches = [activations(N, ranks, team, rank) for N in (7, 7, 7, 7, 1)]
+    forward, backward = (sum(numbers) for numbers in zip(*batches, strict=True))
+    return [gradients, 8 * (4 * forward + 2 * backward + batches[0][0])]  # the first batch is looked at once more, for warnings
+
+
+def activations(N, ranks, team, rank):
+    """Numbers that a rank sends to the others of its team, forward and backward, for N images of all ranks."""
+    first, mine, forward, backward = rank - rank % team, rank % team, 0, 0
+    counts = [len(range(N)[share(N, ranks, r)]) for r in range(first, first + team)]
+
+    def columns(width, r):  # of both towers
+        return 2 * len(range(width)[share(width, team, r)])
+
+    for other in set(range(team)) - {mine}:
+        forward += counts[mine] * 2 * 2 * 16  # maps of conv5: 2 x 2 pixels, the channels of both towers
+        backward += counts[other] * 2 * 2 * 16
+        for width in (16, 16):  # of a tower's fc6 and fc7
+            forward += sum(counts) * columns(width, mine)
+            backward += sum(counts) * columns(width, other)
+        forward += counts[other] * columns(5, mine)  # logits
+        backward += counts[mine] * columns(5, other)
+    return forward, backward
 
 
 def test_stop_and_resume_with_other_numbers_of_ranks(alone, tmp_path):
-    """SIGTERM to one rank: all finish the same step."""
-    for size, steps in ((3, 3), (2, 6)):
-        code, out = train(size, tmp_path, "if steps == 3 and rank == last: os.kill(os.getpid(), signal.SIGTERM)")
+    """SIGTERM to one rank: all finish the same step. Checkpoints do not tell who shared what."""
+    for size, team, steps in ((3, None, 3), (2, 2, 6)):
+        event = "if steps == 3 and rank == last: os.kill(os.getpid(), signal.SIGTERM)"
+        code, out = train(size, tmp_path, event, env=hybrid(team))
         assert code == 130 and out.count("Stopped") == 1 and "so all ranks end" not in out, out
         assert position(tmp_path) == (steps, steps)
     assert train(0, tmp_path)[0] == 0
@@ -122,9 +188,9 @@ def test_stop_and_resume_with_other_numbers_of_ranks(alone, tmp_path):
 def test_kill_and_resume(alone, tmp_path):
     """kill -9 of one rank: the launcher ends the others, and the run goes on from its last checkpoint, here that of the first epoch."""
     event = "if steps == 8 and rank == 1: os.kill(os.getpid(), signal.SIGKILL)"
-    code, _ = train(2, tmp_path, event)
+    code, _ = train(2, tmp_path, event, env=hybrid(2))
     assert code != 0 and position(tmp_path) == (5, 5)
-    assert train(3, tmp_path)[0] == 0
+    assert train(3, tmp_path, env=hybrid(3))[0] == 0
     assert_same(alone, tmp_path, 1e-12)
 
 
@@ -132,10 +198,13 @@ needs_fake = pytest.mark.skipif(bool(NO_FAKE), reason=NO_FAKE or "")
 
 
 @needs_fake
-@pytest.mark.parametrize("device, nccl", [("0,1", None), ("0,1", "own GPUs"), ("0,0", "own GPUs"), ("auto", "one machine")])
-def test_gpus_make_the_same_run(alone, tmp_path, device, nccl):
-    """Fake ones; gradients go through host memory, or by a stand-in for NCCL. "auto" gives each rank one of its machine's two."""
-    code, out = train(2, tmp_path, env={"DEVICE": device} | ({"NCCL": nccl} if nccl else {}))
+@pytest.mark.parametrize(
+    "device, nccl, team", [("0,1", None, 2), ("0,1", "own GPUs", None), ("0,0", "own GPUs", None), ("auto", "one machine", None)]
+)
+def test_gpus_make_the_same_run(alone, tmp_path, device, nccl, team):
+    """Fake ones; gradients go through host memory, as activations do, or by a stand-in for NCCL. "auto" gives each rank one of its
+    machine's two."""
+    code, out = train(2, tmp_path, env={"DEVICE": device} | ({"NCCL": nccl} if nccl else {}) | hybrid(team))
     assert code == 0, out
     assert_same(alone, tmp_path, 1e-9)
 
@@ -175,10 +244,10 @@ def living(pid):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
-@pytest.mark.parametrize("who", ["rank == 1", "rank == 0", "rank > 0", "True"])
-def test_an_error_ends_all_ranks(tmp_path, who):
+@pytest.mark.parametrize("who, team", [("rank == 1", 3), ("rank == 0", None), ("rank > 0", None), ("True", 3)])
+def test_an_error_ends_all_ranks(tmp_path, who, team):
     note = f"open({str(tmp_path)!r} + f'/{{os.getpid()}}.pid', 'w').close()"
-    code, out = train(3, tmp_path, f"{note}\nif steps == 2 and {who}: raise ZeroDivisionError('planted')")
+    code, out = train(3, tmp_path, f"{note}\nif steps == 2 and {who}: raise ZeroDivisionError('planted')", env=hybrid(team))
     pids = [path.stem for path in tmp_path.glob("*.pid")]
     assert code == 1 and len(pids) == 3, out
     for _ in range(100):  # mpirun may return a moment before its last process has gone
@@ -209,17 +278,19 @@ def test_a_loss_that_is_no_number_is_told_once(tmp_path):
     assert "so all ranks end" not in out
 
 
-def test_a_rank_that_hangs_is_named(tmp_path):
+@pytest.mark.parametrize("size, team", [pytest.param(3, None, marks=slow), (4, 2)])
+def test_a_rank_that_hangs_is_named(tmp_path, size, team):
+    """Of two teams one waits for its other rank, and one for both of the first."""
     event = "if steps == 2 and rank == 1: time.sleep(4)"
-    code, out = train(3, tmp_path, event, env={"SILENCE": "1.5"})
-    assert code == 0 and out.count("Nothing has come from rank 1 of 3 on ") == 1, out
+    code, out = train(size, tmp_path, event, env={"SILENCE": "1.5"} | hybrid(team))
+    assert code == 0 and out.count(f"Nothing has come from rank 1 of {size} on ") == 1, out
     assert out.count("Nothing has come") == 1, out
 
 
 def test_a_rank_that_never_arrives_is_missed(tmp_path):
     late = tmp_path / "late.py"
     late.write_text(
-        "import os, time\nimport minigrad.ranks as r\nr.SILENCE = 0.5\n"
+        "import os, time\nimport minigrad.ranks.mpi as mpi, minigrad.ranks as r\nmpi.SILENCE = 0.5\n"
         "time.sleep(2 * int(os.environ.get('PMI_RANK', os.environ.get('OMPI_COMM_WORLD_RANK', 0))))\nr.join()\n"
     )
     code, out = run(2, late)
@@ -253,36 +324,59 @@ def folder(tmp_path_factory):
     return root
 
 
-def test_prepare_train_and_evaluate(folder, tmp_path):
-    for size, name in ((0, "alone"), (3, "many")):
-        code, out = alexnet(size, "prepare", "--data", folder, "--out", tmp_path / name, "--size", "32")
-        assert code == 0 and out.count(" is ready: ") == 1, out
+def test_prepare_train_and_evaluate(folder, tmp_path, monkeypatch, capsys):
+    """As one process does it; weights in float32 nearly."""
+    monkeypatch.setattr(loop, "draw", lambda *what: None)
+    assert in_process("prepare", "--data", folder, "--out", tmp_path / "alone", "--size", "32") == 0
+    code, out = alexnet(2, "prepare", "--data", folder, "--out", tmp_path / "many", "--size", "32")
+    assert code == 0 and out.count(" is ready: ") == 1, out
     files = {path.name for path in (tmp_path / "alone").iterdir()}
     assert files == {path.name for path in (tmp_path / "many").iterdir()}
     for name in files - {"set.json"}:
         assert (tmp_path / "alone" / name).read_bytes() == (tmp_path / "many" / name).read_bytes(), name
-    code, out = alexnet(2, "--data", tmp_path / "many", "--epochs", "1", "--batch-size", "7", "--output", tmp_path / "run")
+    training_run = ("--data", tmp_path / "many", "--epochs", "1", "--batch-size", "7", "--augment", "--output")
+    assert in_process(*training_run, tmp_path / "run of one") == 0
+    code, out = alexnet(2, *training_run, tmp_path / "run", "--hybrid")
     assert code == 0 and out.count("in each of 2 processes") == 1 == out.count("The run is in"), out
+    assert "2 share the fully connected layers: a step sends 0.6 MB from each, not 2.1 MB" in out
+    assert rows(tmp_path / "run")[0]["train_loss"] == pytest.approx(rows(tmp_path / "run of one")[0]["train_loss"], rel=1e-4)
     assert "holds a run already" in refused(2, "--data", tmp_path / "many", "--output", tmp_path / "run")
-    for size in (0, 2):
-        output = tmp_path / f"probabilities{size}"
-        code, out = alexnet(size, "evaluate", "--checkpoint", tmp_path / "run", "--batch-size", "3", "--output", output)
-        assert code == 0 and out.count("top-1 error") == 4, out
-    one, many = (np.load(tmp_path / f"probabilities{size}" / "probabilities.npy") for size in (0, 2))
-    np.testing.assert_allclose(many, one, rtol=1e-4)
+    evaluation = ("evaluate", "--checkpoint", tmp_path / "run", "--batch-size", "3", "--output")
+    assert in_process(*evaluation, tmp_path / "one") == 0
+    code, out = alexnet(2, *evaluation, tmp_path / "two")
+    assert code == 0 and out.count("top-1 error") == 4, out
+    one, two = (np.load(tmp_path / name / "probabilities.npy") for name in ("one", "two"))
+    np.testing.assert_allclose(two, one, rtol=1e-4)
 
 
 def test_benchmark(tmp_path):
-    code, out = alexnet(2, "benchmark", "--variant", "small", "--classes", "10", "--batch-size", "4", "--steps", "2")
+    arguments = ("benchmark", "--variant", "small", "--classes", "10", "--batch-size", "4", "--steps", "1")
+    code, out = alexnet(2, *arguments)
     assert code == 0 and "small, batch 4 over 2 ranks on 1 machine" in out, out
-    assert "a step sends 2.1 MB from each rank" in out
+    assert "a step sends 2.1 MB from each rank, counted" in out
+    code, out = alexnet(2, *arguments, "--hybrid")
+    assert code == 0 and "a step sends 0.5 MB from each rank, counted: 0.5 MB of gradients, 0.0 MB of activations in teams of 2" in out, out
+    assert "by the formula 0.5 MB and 0.0 MB; without --hybrid 2.1 MB of gradients" in out
 
 
 def test_one_sentence(folder, tmp_path):
-    assert "summary is the work of one process" in refused(2, "summary")
-    assert "--plain computes in one process" in refused(2, "--plain")
     assert "There is no checkpoint" in refused(2, "--resume", tmp_path / "none")
+    assert "2 processes cannot be 3 to a team" in refused(2, "--synthetic", "--hybrid", "3")
     assert "do not have the same command line" in refused(1, "--lr", "1", ":", "-n", "1", sys.executable, "alexnet.py", "--lr", "2")
+
+
+def test_what_is_for_one_process(capsys):
+    class Two(ranks.Ranks):
+        size = 2
+
+        def all(self, value):
+            return [value] * 2
+
+    for argv, words in ((["summary"], "summary is the work of one process"), (["--plain"], "--plain computes in one process")):
+        assert commands.run(AlexNet, argv, Two()) == 2
+        assert words in capsys.readouterr().err
+    assert commands.run(AlexNet, ["--synthetic", "--hybrid"]) == 2
+    assert "nobody to share layers with: start several" in capsys.readouterr().err
 
 
 def test_ranks_with_other_data_are_told_before_training(folder, tmp_path):

@@ -20,7 +20,7 @@ def command(Network, arguments):
     size = min(net.image_size, *mean.shape[:2])
     loader = data.Loader(images, np.zeros(len(images), int), len(images), mean=mean, size=size, scale=net.input_scale)
     x, _ = next(loader.batches(0))
-    content = exploration(net, x, arguments.channels)
+    content = exploration(net, x, arguments.channels, training.is_grey(mean))
     classes = checkpoint.metadata["config"]["classes"] or [f"class {i}" for i in range(net.num_classes)]
     content |= {
         "program": program(Network),
@@ -35,6 +35,7 @@ def command(Network, arguments):
             "name": one_name(Path(path).name),
             "pixels": pixels,
             "x": fed.transpose(2, 0, 1),
+            "values": explorer.without_maxima(content["nodes"], fed.transpose(2, 0, 1), image["values"]),
             "probabilities": training.softmax(image["logits"][None])[0],
             "backwards": pictures(image["backwards"]),
         }

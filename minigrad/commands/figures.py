@@ -50,7 +50,7 @@ def command(Network, arguments):
     x, _ = next(loader([image], np.zeros(1, int)).batches(0))
     best = p[chosen[:EXPLAINED]].argmax(axis=1)
     fed, _ = next(loader(*shown.some(chosen[:EXPLAINED])).batches(0))
-    explanation = explain(net, fed, best)
+    explanation = explain(net, fed, best, training.is_grey(checkpoint.mean))
 
     run = Path(arguments.checkpoint)
     folder = Path(arguments.output or (run if run.is_dir() else run.parent) / "figures")

@@ -9,7 +9,7 @@ import numpy as np
 from minigrad.commands.errors import UsageError
 from minigrad.layers.chain import is_left_out
 
-POOL = 1.4  # bytes that CuPy's memory pool holds for one that a batch's arrays use, at most: it cuts its blocks, and cannot join all again
+POOL = 1.5  # bytes that CuPy's memory pool holds for one that a batch's arrays use, at most: it cuts its blocks, and cannot join all again
 
 
 def size(shape):
@@ -21,12 +21,13 @@ def gpu_memory(net, batch_size, training=True):
     """About how many bytes a step takes on each of the network's GPUs, {number of the GPU: bytes}.
 
     Counted are the parameters with their gradients and velocities; what the layers keep of a batch for backward; at the worst layer its
-    two gradients; the largest patches of a convolution, and those of the first, which stay for backward; and the images of three batches,
+    two gradients; the largest patches of a convolution, and those that stay for backward (`Im2colOnGpu`); and the images of three batches,
     one in use and two on their way. What comes and goes with a batch counts `POOL` times; parameters and patches do not, for their memory
     stays theirs."""
     images = size((batch_size, net.image_size, net.image_size, 3))
     needs = {device: images * (3 if device is net.device else 1) for device in net.towers.devices}
-    worst, patches, parameters, seen = dict.fromkeys(needs, 0), dict.fromkeys(needs, 0), dict.fromkeys(needs, 0), set()
+    worst, patches, parameters, seen, staying = dict.fromkeys(needs, 0), dict.fromkeys(needs, 0), dict.fromkeys(needs, 0), set(), set()
+    room = {device: device.workspace if device.is_gpu else 0 for device in needs}  # for patches that stay
     for (stage, tower), steps in groupby(net.walk(batch_size), key=lambda step: (step.stage, step.tower)):
         device, kept = net.towers.device_of(tower), {}  # kept: bytes by the number of the array, since y of one layer is x of the next
         steps = list(steps)
@@ -35,18 +36,21 @@ def gpu_memory(net, batch_size, training=True):
             keeps, x, y = step.layer.keeps(), size(step.x_shape), size(step.y_shape)
             if keeps == "x":
                 kept[i] = x
-            elif keeps == "y" and not (is_left_out(layers, i) and layers[i + 1].keeps() == "winners"):
+            elif keeps == "y" and not (is_left_out(layers, i, step.x_shape) and layers[i + 1].keeps() == "winners"):
                 kept[i + 1] = y
             elif keeps == "winners":
                 needs[device] += y // 4
             parameters[device] += sum(size(p.value.shape) for p in step.layer.parameters()) * (3 if training else 1)
-            unfolded, workspace = 4 * step.layer.unfolded(step.x_shape), device.workspace if device.is_gpu else 0
             worst[device] = max(worst[device], x + y)
-            if (
-                training and 0 < unfolded <= workspace and not step.layer.input_gradient
-            ):  # stay for backward, and serve all towers of a device
-                parameters[device] += 0 if (stage, device) in seen else unfolded
-            else:
+            unfolded, workspace = 4 * step.layer.unfolded(step.x_shape), device.workspace if device.is_gpu else 0
+            served = i == 0 and (stage, device) in staying  # by the patches of another tower on this device
+            stays = training and 0 < unfolded <= workspace and (not step.layer.input_gradient or unfolded <= room[device] or served)
+            if stays and not served:
+                parameters[device] += unfolded
+                room[device] -= unfolded
+                if i == 0:
+                    staying.add((stage, device))
+            if step.layer.input_gradient or not stays:
                 patches[device] = max(patches[device], min(workspace, unfolded))
         if stage == 0 or (stage, device) in seen:
             kept.pop(0, None)  # the images; or what another tower on this device keeps as well

@@ -51,6 +51,15 @@ def make_network(Network, config, num_classes):
         raise UsageError(f"{str(error)[:1].upper()}{str(error)[1:]}.") from None
 
 
+def share_columns(net, ranks):
+    """Leave to each rank of a team its columns of the fully connected layers. Raises UsageError for a network that cannot be shared so."""
+    if ranks.team is not None:
+        try:
+            net.share_columns(ranks.team)
+        except ValueError as error:
+            raise UsageError(f"--hybrid: {error}.") from None
+
+
 def known_config(path, checkpoint):
     """The config of a checkpoint. Raises UsageError if it does not say which network it is of."""
     config = checkpoint.metadata.get("config")

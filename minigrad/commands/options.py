@@ -114,6 +114,18 @@ def workers(p):
     p.add_argument("--workers", type=WHOLE, default=default, help=f"threads that prepare batches (default: {default} on this machine)")
 
 
+def hybrid(p):
+    p.add_argument(
+        "--hybrid",
+        type=WHOLE,
+        nargs="?",
+        const=0,
+        metavar="N",
+        help="processes of mpirun share the fully connected layers, N of them (default: all), each with some of their columns: for large "
+        "layers and small batches less has to travel; the numbers are the same",
+    )
+
+
 def skip_bad(p):
     p.add_argument("--skip-bad", action="store_true", help="leave out images that cannot be decoded")
 
@@ -139,6 +151,7 @@ def train(p, Network):
     )
     skip_bad(p)
     recipe(p, Network)
+    hybrid(p)
     workers(p)
     p.add_argument("--resume", type=named, metavar="RUN", help="go on with a checkpoint or its run folder")
     p.add_argument(
@@ -232,7 +245,7 @@ def explore(p, Network):
         type=WHOLE,
         metavar="N",
         help="every map is in the file; the weights of the N channels of a layer and tower that respond most strongly are, too "
-        "(default: of all in networks of at most a million parameters, else of 48)",
+        "(default: of all in networks of at most a million parameters, else of 40)",
     )
 
 
@@ -281,6 +294,7 @@ def benchmark(p, Network):
         metavar="PEER",
         help=f"the same network elsewhere, steps in turn, each in a process of its own: {', '.join(NEEDS)}",
     )
+    hybrid(p)
     p.add_argument("--sweep", action="store_true", help="how time and memory grow with the batch and the threads, with a picture")
     p.add_argument("--output", metavar="FILE", default="benchmark.png", help="the picture of --sweep (default: benchmark.png)")
 

@@ -74,7 +74,7 @@ def plain_step(sizes, m, ranks):
     return sent, m.step + max(0.0, sent / rate - BEHIND * m.step) + waits(sizes, ranks)
 
 
-def split_step(sizes, m, ranks):
+def hybrid_step(sizes, m, ranks):
     """The same if each GPU of a machine owns so many columns of the fully connected layers (Krizhevsky, "One weird trick for parallelizing
     convolutional neural networks", 2014). It sends the numbers of its own images to all others of the machine, and waits for theirs; the
     gradients of convolutions are summed over all GPUs, those of columns over the machines."""
@@ -104,9 +104,10 @@ A step of one GPU takes {step:,.2f} ms for {batch:,} images, and so it does on m
 Each GPU sends {between:,.1f} GB/s to other machines and {inside:,.1f} GB/s within its own, of {group} GPUs, at full rate.
 Sums go round rings, 2 (R - 1) / R of the bytes; each level of a tree takes {latency:.0f} microseconds a stage and direction.
 Reading images takes no time here; the last column says what would have to be read of images prepared at 256 x 256 pixels.
-Plain: all gradients are summed, as `mpirun` does here. Split: the GPUs of a machine share the columns of the fully connected
-layers (Krizhevsky 2014), which this version does not do. Larger batches want other learning rates (--scale-lr, --warmup,
---optimizer lars) and may cost accuracy; nothing is said of that here."""
+Plain: all gradients are summed. Hybrid: the GPUs of a machine share the columns of the fully connected layers and send one
+another what goes in and out there; all other gradients are summed (--hybrid; Krizhevsky 2014). Sums travel while backward
+goes on, what goes in and out is waited for. Larger batches want other learning rates (--scale-lr, --warmup, --optimizer lars)
+and may cost accuracy; nothing is said of that here."""
 
 
 def report(net, m, images, epochs, out=None):
@@ -116,10 +117,10 @@ def report(net, m, images, epochs, out=None):
     facts = {"name": net.variant, "total": total, "part": found.connected / total, "step": m.step * 1e3, "batch": m.batch}
     facts |= {"behind": BEHIND, "between": m.between / 1e9, "inside": m.inside / 1e9, "group": m.group, "latency": LATENCY * 1e6}
     print(ASSUMED.format(**facts), file=out)
-    heads = [f"{way + ' MB':>9s} {'ms':>8s} {'used':>5s} {'time':>10s}" for way in ("plain", "split")]
+    heads = [f"{way + ' MB':>9s} {'ms':>8s} {'used':>5s} {'time':>10s}" for way in ("plain", "hybrid")]
     print(f"{'GPUs':>5s} {'batch':>9s} | {' | '.join(heads)} | {'reads GB/s':>10s}", file=out)
     for ranks in GPUS:
-        steps, cells, ways = epochs * math.ceil(images / (ranks * m.batch)), [], (plain_step(found, m, ranks), split_step(found, m, ranks))
+        steps, cells, ways = epochs * math.ceil(images / (ranks * m.batch)), [], (plain_step(found, m, ranks), hybrid_step(found, m, ranks))
         for sent, seconds in ways:
             cells.append(f"{sent / 1e6:9,.1f} {seconds * 1e3:8,.2f} {m.step / seconds:5.0%} {duration(steps * seconds):>10s}")
         reads = ranks * m.batch / min(seconds for _, seconds in ways) * 3 * 256**2 / 1e9

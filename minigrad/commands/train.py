@@ -12,7 +12,9 @@ from minigrad import data, training
 from minigrad.commands import datasets, imported, runs
 from minigrad.commands.errors import UsageError
 from minigrad.commands.memory import enough_memory
-from minigrad.commands.networks import known_config, last_with_weights, layers_of, make_network, program
+from minigrad.commands.networks import known_config, last_with_weights, layers_of, make_network, program, share_columns
+from minigrad.commands.scale import sizes
+from minigrad.commands.traffic import forecast
 from minigrad.optim import LARS
 
 
@@ -22,6 +24,8 @@ def command(Network, arguments):
         own, new = ranks.told(lambda: held_folders(arguments, holding))
         checkpoint, start, config = beginning(Network, arguments)
         check_recipe(config)
+        if arguments.hybrid is not None:
+            ranks.divide(arguments.hybrid or ranks.size)
         if ranks.size > 1 and config["plain"]:
             raise UsageError("--plain computes in one process: start it without the launcher.")
         make_network(Network, config, config.get("num_classes", 2))  # what cannot be made is said before any data is read
@@ -74,16 +78,20 @@ def prepared(Network, arguments, config, dataset, size, output, checkpoint, star
     # Where GPUs are dealt out, each process has another one, and so it will have when the run goes on.
     config["device"] = asked if ranks.size > 1 and asked == "auto" else ",".join(device.name for device in net.towers.devices)
     config["arithmetic"] = "; ".join(dict.fromkeys(device.arithmetic for device in net.towers.devices))
-    how = ranks.use(net.towers.devices)
+    parameters, how = net.num_parameters(), ""
+    if ranks.size > 1:
+        whole = sizes(net)
+        share_columns(net, ranks)
+        travels = ranks.use(net.towers.devices)
+        how = f" in each of {ranks.size} processes, {travels}; {forecast(whole, net.num_classes, config['batch_size'], ranks)}"
     mean = ranks.told(lambda: mean_image(checkpoint, start, dataset, size))
     if min(mean.shape[:2]) < size:
         raise UsageError(f"The mean image of the checkpoint has {min(mean.shape[:2])} pixels, but the images are fed with {size}.")
     loaders = make_loaders(net, dataset, config, mean, size, arguments.workers, ranks)
     print(
         f"{config['variant']} on {dataset.name}: {len(dataset.train_labels):,} images to train, {len(dataset.val_labels):,} to validate, "
-        f"{len(dataset.classes)} classes; {net.num_parameters():,} parameters on {','.join(device.name for device in net.towers.devices)}"
-        f"{f' in each of {ranks.size} processes, {how}' * (ranks.size > 1)}; "
-        f"at most {loaders[0].memory / 1e6:,.0f} MB of batches ahead; into {output}",
+        f"{len(dataset.classes)} classes; {parameters:,} parameters on {','.join(device.name for device in net.towers.devices)}"
+        f"{how}; at most {loaders[0].memory / 1e6:,.0f} MB of batches ahead; into {output}",
         file=sys.stderr,
     )
     go_on = f"python {program(Network)} --resume {shlex.quote(str(output))}"
@@ -164,7 +172,7 @@ def noise(config, dataset):
 def train(net, loaders, config, output, mean, checkpoint, go_on, ranks):
     """Train to the end and return the exit code. go_on: the command that goes on with the run once it was stopped."""
     layers, recipe = layers_of(config), (net.parameters(), config["lr"], config["momentum"], config["weight_decay"])
-    optimizer = LARS(*recipe, trust=config["trust"]) if config.get("optimizer") == "lars" else layers.SGD(*recipe)
+    optimizer = LARS(*recipe, trust=config["trust"], team=ranks.team) if config.get("optimizer") == "lars" else layers.SGD(*recipe)
     try:
         with enough_memory(net, -(-config["batch_size"] // config.get("accumulate", 1))):
             training.train(

@@ -13,6 +13,7 @@ Where what is:
     exercises/      the tables of exercises: what is written (exercise.py), with which cases it is tried (cases.py; hidden.py draws those
                     for grading), which mistakes are known (mistakes/)
     tasks.py        model solutions of the exercises that are functions; those of the layers stand in minigrad/plain.py
+    threads.py      ranks as threads: what the exercises on all-reduce run on
     variants.py     model solutions of the exercises for graded work
     explain.py      what is wanted, derived
     source.py       the text of a model solution; blanks.py takes bodies out of it, worksheets.py makes files of it
@@ -23,10 +24,12 @@ Where what is:
 
 from minigrad.coursework.from_file import check_file, score_file
 from minigrad.coursework.notebook import CheckFailed, check, score
+from minigrad.coursework.threads import AllReduce
 from minigrad.layers import Layer, Parameter
 from minigrad.plain import col2im, four_sides, im2col, output_size
 
 __all__ = [
+    "AllReduce",
     "CheckFailed",
     "Layer",
     "Parameter",

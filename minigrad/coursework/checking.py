@@ -5,6 +5,7 @@ import os
 import pdb
 import shlex
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -176,11 +177,19 @@ def debug_first_failure(tried, impl, seed):
 
 
 def stopping(exercise, solution):
-    """The solution, with the debugger stopping at the beginning of each function that was to be written."""
-    debugger = pdb.Pdb()
+    """The solution, with the debugger stopping at the beginning of each function that was to be written; of ranks that are threads, one."""
+    debugger, looking = pdb.Pdb(), threading.Lock()
 
     def stops(function):
-        return lambda *args, **kwargs: debugger.runcall(function, *args, **kwargs)
+        def call(*args, **kwargs):
+            if not looking.acquire(blocking=False):  # the debugger has one keyboard
+                return function(*args, **kwargs)
+            try:
+                return debugger.runcall(function, *args, **kwargs)
+            finally:
+                looking.release()
+
+        return call
 
     if inspect.isclass(exercise.source):
         return type(solution.__name__, (solution,), {name: stops(getattr(solution, name)) for name in exercise.write})

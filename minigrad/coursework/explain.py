@@ -90,6 +90,18 @@ DERIVATIONS = {
     "metrics": """
         The top-k error is the fraction of images whose label is not among the k largest logits. Top-1 is at least as large as
         top-5.""",
+    "allreduce.ring": """
+        Every rank has n numbers, and all want the sums. Cut x into R chunks. Think of one chunk: it starts at some rank, goes to
+        the right, and each rank that it passes adds its own numbers; after R − 1 steps it is finished. R chunks can be on their way
+        at once if each starts at another rank: rank r begins with chunk r, and at step s it sends chunk r − s and receives chunk
+        r − s − 1, all modulo R. So at the end rank r holds chunk r + 1 finished. In the second half the finished chunks go round in
+        the same way, and each replaces what is there. A rank sends 2 (R − 1) chunks: 2 (R − 1)/R · n numbers, less than 2 n for any
+        R.""",
+    "allreduce.tree": """
+        Half of the ranks send all they have to the other half, which adds; then half of those, until rank 0 has everything:
+        ceil(log2 R) levels. At distance d = 1, 2, 4, … the ranks whose number leaves the remainder d when divided by 2 d send to
+        rank − d; those with the remainder 0 receive from rank + d, if there is such a rank. Downwards the same branches, in the
+        reverse order. 2 ceil(log2 R) messages follow one another, each of all n numbers: few messages, many bytes.""",
     "dilated": """
         As convolution, but tap (i, j) reads D·i rows and D·j columns further: the window is D (K − 1) + 1 pixels wide with holes.""",
     "circular": """
@@ -124,23 +136,34 @@ LOOKED_AT = {
     "differences": "slopes, in float64, of functions of which one uses its memory again, and with another h; t is restored bit by bit",
     "adjoint_of_im2col": "whether it is the transpose of im2col; float32 in gives float32 out",
     "adjoint": "whether backward is the transpose of forward",
-    "towers_in_one": "towers side by side against one tower with your weights",
+    "towers_in_one": "towers side by side against one tower with your weights; float32 in gives float32 out",
     "same_network": "names, settings, shapes and values of the whole network, stage by stage",
-    "drops": "how many numbers are dropped and by what the rest is multiplied; masks of two images and of two steps differ; float32 in "
-    "gives float32 out, from forward and, with what it keeps, from backward",
+    "drops": "how many numbers are dropped and by what the rest is multiplied; masks of two images and of two steps differ; the mask has "
+    "the dtype of x",
     "crops": "whether each crop is a piece of its image, every place and both sides occur equally often, images have draws of their own, "
     "and all draws come from rng",
     "noise": "whether all pixels of an image shift alike, how the shifts are distributed, and whether all draws come from rng; the images "
     "stay as they were",
     "one_number": "a single weight or bias, step by step",
     "trajectory": "weights, biases and velocities while lr changes, down to 0; in place; gradients stay as they were",
+    "sums_of_all": "the sums on every rank, to the last bit the same; what is handed in stays as it was; that nobody sends what is never "
+    "received; how many bytes a rank sends, and how many messages follow one another; float32 in gives float32 out",
     "drops_channels": "which channels are dropped and by what the rest is multiplied; masks of two images and of two steps differ",
+}
+FUNCTION = "values, in any memory layout; what is handed in stays as it was; float32 in gives float32 out"
+LOSS = "values, of two batches; what is handed in stays as it was; the loss is a float"
+NO_ARRAY = {  # what "forward" looks at where no array comes out
+    "loss.forward": LOSS,
+    "smoothing.forward": LOSS,
+    "metrics.top_k": "values; what is handed in stays as it was; the result is a float",
+    "alexnet.shapes": "layers whose windows leave something over",
 }
 
 
 def looked_at(exercise):
     """What the public cases of an exercise look at, in one sentence; with what forward has to keep, where backward comes later."""
-    words = list(dict.fromkeys(LOOKED_AT[case.property or case.kind] for case in exercise.cases))
+    special = NO_ARRAY.get(exercise.id) or (LOOKED_AT["forward"] if inspect.isclass(exercise.source) else FUNCTION)
+    words = list(dict.fromkeys((LOOKED_AT | {"forward": special})[case.property or case.kind] for case in exercise.cases))
     kept = exercise.write == ("forward",) and any(other.source is exercise.source and other is not exercise for other in ALL)
     more = " Backward is tried with what your forward keeps: keep it under the names that the docstring gives." if kept else ""
     return f"The cases look at: {'; '.join(words)}.{more}"

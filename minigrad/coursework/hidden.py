@@ -148,7 +148,7 @@ def smoothed_loss(rng, kind):
     return Case("", case.x, (one_of(rng, 0.05, 0.2),), kind=kind, labels=case.labels)
 
 
-# ---- towers, learning
+# ---- towers, learning, ranks
 
 
 def exchange(rng, kind):
@@ -182,6 +182,10 @@ def nesterov(rng):
     kwargs = {"momentum": one_of(rng, 0.8, 0.9), "weight_decay": one_of(rng, 1e-3, 5e-2)}
     lrs = tuple(one_of(rng, 0.1, 0.03, 0.0) for _ in range(4))
     return Case("", (), ((0.1, *lrs),), kwargs, "property", property="trajectory")
+
+
+def sums(rng):
+    return Case("", (integer(rng, 2, 9), integer(rng, 1, 20)), (), {"latency": 1.0}, "property", "normal", property="sums_of_all")
 
 
 # ---- functions

@@ -1,10 +1,11 @@
 """Model solutions of the exercises that are not layers of the library: arrays, differences, AlexNet's shapes, augmentation, measures, and
-what towers do."""
+what towers and ranks do."""
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from minigrad import Conv2d, Dropout, Flatten, Linear, LocalResponseNorm, MaxPool2d, ReLU, Sequential
+from minigrad.coursework.threads import AllReduce
 from minigrad.layers import Layer
 
 # ---- arrays
@@ -196,9 +197,66 @@ class Exchange(Layer):
 def block_weights(parts):
     """parts: a list of T kernels (K, K, C, CO), one for each tower -> W (K, K, T * C, T * CO) of
     one tower that does what they do side by side: the inputs of tower t reach only the outputs of
-    tower t."""
+    tower t. W has the dtype of the parts."""
     T, (K, _, C, CO) = len(parts), parts[0].shape
     W = np.zeros((K, K, T * C, T * CO), parts[0].dtype)
     for t, part in enumerate(parts):
         W[:, :, t * C : (t + 1) * C, t * CO : (t + 1) * CO] = part
     return W
+
+
+# ---- what many machines do
+
+
+class RingAllReduce(AllReduce):
+    """All-reduce in a ring: every rank sends to its right neighbour, rank + 1, and receives from
+    its left one, rank - 1; the right neighbour of the last rank is rank 0.
+
+    x is cut into as many chunks as there are ranks. In R - 1 steps each chunk goes round and every
+    rank adds its own numbers; in R - 1 more the finished chunks go round once more. Every step
+    sends one chunk, so each rank sends 2 (R - 1) messages of at most ceil(n / R) numbers."""
+
+    def all_reduce(self, comm, x):
+        """x (n,), the numbers of this rank -> (n,), the sums over all ranks, of the dtype of x and
+        the same bits on all of them. x stays as it is.
+
+        comm.rank is this rank's number, comm.size is R, 1 or more; n may be any number, also less
+        than R. comm.send(numbers, to) sends a copy, comm.receive(source) waits for what was
+        sent."""
+        R, left, right = comm.size, (comm.rank - 1) % comm.size, (comm.rank + 1) % comm.size
+        chunks = np.array_split(x.copy(), R)  # views, of n // R or n // R + 1 numbers
+        for step in range(R - 1):  # afterwards chunk rank + 1 is finished
+            comm.send(chunks[(comm.rank - step) % R], right)
+            chunks[(comm.rank - step - 1) % R] += comm.receive(left)
+        for step in range(R - 1):
+            comm.send(chunks[(comm.rank - step + 1) % R], right)
+            chunks[(comm.rank - step) % R] = comm.receive(left)
+        return np.concatenate(chunks)
+
+
+class TreeAllReduce(AllReduce):
+    """All-reduce in a binary tree: at distance 1 rank 1 sends all it has to rank 0, rank 3 to
+    rank 2, and so on; at distance 2 rank 2 to rank 0, rank 6 to rank 4; at distance 4 rank 4 to
+    rank 0, until rank 0 has the sums of all. Then they go back down by the same branches.
+
+    Each level is one message of n numbers: 2 ceil(log2 R) messages one after the other."""
+
+    def all_reduce(self, comm, x):
+        """x (n,), the numbers of this rank -> (n,), the sums over all ranks, of the dtype of x and
+        the same bits on all of them. x stays as it is.
+
+        comm.rank is this rank's number, comm.size is R, 1 or more, no power of two as a rule.
+        comm.send(numbers, to) sends a copy, comm.receive(source) waits for what was sent."""
+        total, R = x.copy(), comm.size
+        distances = [1 << level for level in range((R - 1).bit_length())]  # 1, 2, 4, ..., all below R
+        for d in distances:
+            if comm.rank % (2 * d) == d:
+                comm.send(total, comm.rank - d)
+            elif comm.rank % (2 * d) == 0 and comm.rank + d < R:
+                total += comm.receive(comm.rank + d)
+        for d in reversed(distances):
+            if comm.rank % (2 * d) == 0 and comm.rank + d < R:
+                comm.send(total, comm.rank + d)
+            elif comm.rank % (2 * d) == d:
+                total = comm.receive(comm.rank - d)
+        return total

@@ -3,6 +3,10 @@
 The patch matrix has a column more that holds 1, and zeros up to a multiple of 4; the bias lies as one more row below W. So the product adds
 it, and the one that gives dW gives db: a sum over the rows of so tall a matrix would cost more than either."""
 
+from functools import lru_cache
+
+from minigrad.cuda.kernels import Fields
+
 
 class Im2colOnGpu:
     """One forward and its backward of a `Conv2d` (`layer`), a part of the batch at a time: as many images as have patches that fit into the
@@ -12,21 +16,18 @@ class Im2colOnGpu:
 
     def __init__(self, layer):
         self.layer, self.device, self.relu = layer, layer.device, False  # relu: whether it is max(x, 0) that is convolved
-        self.columns, self.kept = patch_columns(layer), None  # kept: forward's patches, where they stay for backward
+        self.columns, self.kept = patch_columns(layer), None  # kept: forward's patches, where there is room for them until backward
 
     def parts(self, x, *arrays):
         """The batch in parts: the struct `Conv` of conv.cu for each, and what it has of each array."""
-        layer = self.layer
-        (N, H, W, C), (_, OH, OW, _), (top, _, left, _) = x.shape, layer.output_shape(x.shape), layer.padding
-        d = {"H": H, "W": W, "C": C, "K": layer.kernel_size, "S": layer.stride, "top": top, "left": left, "OH": OH, "OW": OW}
-        d |= {"columns": self.columns, "relu": self.relu}
-        step = max(1, self.device.workspace // (OH * OW * self.columns * x.itemsize))
+        (N, *size), layer = x.shape, self.layer
+        geometry = *size, layer.kernel_size, layer.stride, layer.padding, self.columns, self.relu
+        d = fields(N, *geometry)
+        step = max(1, self.device.workspace // (d["OH"] * d["OW"] * self.columns * x.itemsize))
         if step >= N:
-            yield {"N": N, **d}, x, *arrays
-        else:
-            for n in range(0, N, step):
-                images = slice(n, min(n + step, N))
-                yield {"N": images.stop - n, **d}, *(array[images] for array in (x, *arrays))
+            return [(d, x, *arrays)]
+        parts = [slice(n, min(n + step, N)) for n in range(0, N, step)]
+        return [(fields(n.stop - n.start, *geometry), *(array[n] for array in (x, *arrays))) for n in parts]
 
     def patches(self, x, d, empty):
         """x (N, H, W, C) -> patches (N * OH * OW, columns), in memory that empty(shape, dtype) gives."""
@@ -36,13 +37,16 @@ class Im2colOnGpu:
         return patches
 
     def patches_to_stay(self, x, d):
-        """The same for backward as well: nothing overwrites the patches of images whose gradient nobody wants. Another tower on this device
-        that looks at the same images shares them."""
-        shared = {} if self.device.shared is None else self.device.shared
-        key = id(x), *d.items()
+        """The same for backward as well, None if they may not stay. Another tower on this device that looks at the same x shares them."""
+        device = self.device
+        shared, key = {} if device.shared is None else device.shared, (id(x), id(d))
         if key not in shared:
-            shared[key] = x, self.patches(x, d, self.device.empty)
-        return shared[key][1]
+            nbytes = d["N"] * d["OH"] * d["OW"] * self.columns * x.itemsize
+            if self.layer.input_gradient and (device.shared is None or nbytes > device.room):
+                return None
+            device.room -= nbytes
+            shared[key] = x, d, self.patches(x, d, device.empty)
+        return shared[key][2]
 
     def matrix(self, dtype):
         """W, b and zeros below one another: (columns, C_out)."""
@@ -50,29 +54,41 @@ class Im2colOnGpu:
         return layer.W.base if dtype == layer.W.dtype and are_joined(layer) else weights_and_bias(layer, dtype)
 
     def forward(self, x):
-        if self.layer.remembers and not self.layer.input_gradient:
-            d, images = next(self.parts(x))
-            if images is x:  # before y, which else could be given a piece of the memory that the last pass's patches had
-                self.kept = self.patches_to_stay(x, d)
-        y, Wb = self.device.empty(self.layer.output_shape(x.shape), x.dtype), self.matrix(x.dtype)
-        for d, images, results in self.parts(x, y):
-            patches = self.patches(images, d, self.device.scratch) if self.kept is None else self.kept
-            self.device.xp.matmul(patches, Wb, out=results.reshape(-1, self.layer.out_channels))
+        device, CO, parts, self.Wb = self.device, self.layer.out_channels, self.parts(x), self.matrix(x.dtype)
+        d, images = parts[0]
+        if self.layer.remembers and len(parts) == 1:
+            self.kept = self.patches_to_stay(images, d)  # before y, which else might be given the memory of the last pass's
+        y = device.empty((len(x), d["OH"], d["OW"], CO), x.dtype)
+        if self.kept is not None:
+            device.matmul(self.kept, self.Wb, y.reshape(-1, CO))
+        else:
+            for d, images, results in self.parts(x, y):
+                device.matmul(self.patches(images, d, device.scratch), self.Wb, results.reshape(-1, CO))
         return y
 
     def backward(self, dy, x):
-        xp, layer, wanted, dWb = self.device.xp, self.layer, self.layer.input_gradient, None
-        dx, Wb = (self.device.empty(x.shape, x.dtype), self.matrix(x.dtype)) if wanted else (None, None)
+        device, layer, wanted = self.device, self.layer, self.layer.input_gradient
+        dx = device.empty(x.shape, x.dtype) if wanted else None
+        dWb, first = device.empty((self.columns, layer.out_channels), x.dtype), True
         for d, images, dresults, *dimages in self.parts(x, dy, dx) if wanted else self.parts(x, dy):
-            patches = self.patches(images, d, self.device.scratch) if self.kept is None or wanted else self.kept
+            patches = self.patches(images, d, device.scratch) if self.kept is None else self.kept
             rows = dresults.reshape(-1, layer.out_channels)
-            part = xp.matmul(patches.T, rows)
-            dWb = part if dWb is None else xp.add(dWb, part, out=dWb)
+            device.matmul(patches.T, rows, dWb, add=not first)
             if wanted:
-                xp.matmul(rows, Wb.T, out=patches)  # the patches are no longer needed; their memory takes their gradient
-                self.device.launch("conv", "col2im", images.size, patches, images, *dimages, d, channels=d["C"])
+                dpatches = device.scratch(patches.shape, x.dtype)  # where the patches were, unless they stay: they are no longer needed
+                device.matmul(rows, self.Wb.T, dpatches)
+                device.launch("conv", "col2im", images.size, dpatches, images, *dimages, d, channels=d["C"])
+            first = False
         filled = layer.W.size // layer.out_channels
         return dx, dWb[:filled].reshape(layer.W.shape), dWb[filled]
+
+
+@lru_cache(1024)
+def fields(N, H, W, C, K, S, padding, columns, relu):
+    """The struct `Conv` of conv.cu."""
+    top, bottom, left, right = padding
+    OH, OW = (H + top + bottom - K) // S + 1, (W + left + right - K) // S + 1
+    return Fields(N=N, H=H, W=W, C=C, K=K, S=S, top=top, left=left, OH=OH, OW=OW, columns=columns, relu=relu)
 
 
 def weights_and_bias(layer, dtype):

@@ -14,10 +14,9 @@ from contextlib import closing
 
 import numpy as np
 
-from minigrad.cuda import find, kernels
+from minigrad.cuda import blas, find, kernels
 from minigrad.device import CPU, Device
 
-TF32 = 7  # CuPy's number for it
 THREADS = 256  # of a block
 BLOCKS = 16  # for each multiprocessor, at most: a thread takes several elements rather than more blocks waiting
 WORKSPACE = 4 << 30  # bytes for the patches of a convolution, at most
@@ -44,6 +43,12 @@ def say_if_apart(cupy, one, other):
     """Warn, once, if two GPUs cannot reach each other's memory; CUDA then copies through the host by itself."""
     if not cupy.cuda.runtime.deviceCanAccessPeer(one, other):
         warnings.warn(f"GPUs {one} and {other} cannot reach each other's memory: what they exchange goes through the host", stacklevel=4)
+
+
+@functools.lru_cache(1024)
+def beside(rows, width, whole, to):
+    """The struct `Beside` of towers.cu, and of what all its columns are multiples."""
+    return kernels.Fields(rows=rows, width=width, whole=whole, to=to), math.gcd(width, whole, to)
 
 
 def out_of_memory(error):
@@ -75,7 +80,7 @@ class CudaDevice(Device):
         for name, value in ENVIRONMENT.items():
             os.environ.setdefault(name, value)
         self.gpu = cuda.Device(self.index)
-        self.kernels, self.kept = {}, None
+        self.kernels, self.kept, self.ones = {}, None, None
         with self.gpu:  # streams and events belong to the device that is current when they are made
             self.stream, self.copies = cuda.Stream(non_blocking=True), cuda.Stream(non_blocking=True)
             self.event, self.before = cuda.Event(disable_timing=True), cuda.Event(disable_timing=True)
@@ -93,7 +98,7 @@ class CudaDevice(Device):
     def tf32(self):
         """Whether CuPy multiplies float32 matrices in TF32, which depends on the GPU and on CUPY_TF32 at the process's first product, or
         when it is first asked here."""
-        return int(self.gpu.compute_capability) >= 80 and self.xp._core.get_compute_type(np.float32) == TF32
+        return int(self.gpu.compute_capability) >= 80 and blas.in_tf32(self)
 
     def properties(self, index):
         return self.xp.cuda.runtime.getDeviceProperties(index)
@@ -123,11 +128,13 @@ class CudaDevice(Device):
 
     def __enter__(self):
         devices = inside.devices
-        others = not devices or devices[-1][0] is not self
-        caller = None
+        others, caller = not devices or devices[-1][0] is not self, None
         if others:
             self.gpu.__enter__()
-            if all(device is not self for device, _, _ in devices):
+            for entered in devices:
+                if entered[0] is self:
+                    break
+            else:
                 caller = self.xp.cuda.get_current_stream()
                 self.before.record(caller)
                 self.stream.wait_event(self.before)
@@ -156,20 +163,19 @@ class CudaDevice(Device):
         return self.event
 
     def empty(self, shape, dtype):
-        if self.is_current:
-            return self.xp.empty(shape, dtype)
+        if inside.devices and inside.devices[-1][0] is self:  # `is_current`, which is called more often here than anywhere
+            return self.xp.ndarray(shape, dtype)
         with self:
-            return self.xp.empty(shape, dtype)
+            return self.xp.ndarray(shape, dtype)
 
     def scratch(self, shape, dtype):
         """An uninitialised array in memory that is kept for the next call, which may overwrite it: for the largest arrays, the patches of
         one convolution at a time. From a pool, arrays of so many sizes would take up to half as much again as the largest."""
         nbytes = math.prod(shape) * np.dtype(dtype).itemsize
-        with self:
-            if self.kept is None or self.kept.size < nbytes:
-                self.kept = None  # first, for there may be no room for both
-                self.kept = self.xp.empty((nbytes,), np.uint8)
-            return self.xp.ndarray(shape, dtype, self.kept.data)
+        if self.kept is None or self.kept.size < nbytes:
+            self.kept = None  # first, for there may be no room for both
+            self.kept = self.empty((nbytes,), np.uint8)
+        return self.xp.ndarray(shape, dtype, self.kept.data)
 
     def asarray(self, array, dtype=None):
         """Contiguous, as kernels and products want it."""
@@ -203,61 +209,86 @@ class CudaDevice(Device):
             return array
         if not target.is_gpu:
             return self.numpy(array)
-        with self:
-            array = self.xp.ascontiguousarray(array)
+        if not array.flags.c_contiguous:
+            with self:
+                array = self.xp.ascontiguousarray(array)
         copy = target.empty(array.shape, array.dtype)
         if target.index != self.index:
             say_if_apart(self.xp, *sorted((self.index, target.index)))
         self.stream.wait_event(target.record())
-        with self:
-            copy.data.copy_from_device_async(array.data, array.nbytes, self.stream)
+        copy.data.copy_from_device_async(array.data, array.nbytes, self.stream)
         target.stream.wait_event(self.record())
         return copy
+
+    def join(self, parts, shape):
+        first = 0
+        with self:
+            whole = self.empty(shape, parts[0].dtype)
+            for part in parts:
+                d, channels = beside(whole.size // shape[-1], part.shape[-1], shape[-1], first)
+                self.launch("towers", "put_beside", part.size, part, whole, d, channels=channels)
+                first += part.shape[-1]
+        return whole
 
     def launch(self, file, kernel, units, *arguments, channels=1, blocks=None, dtype=None):
         """Run a kernel of file.cu on so many units of work, or on so many blocks.
 
-        arguments: arrays; numbers; a dict of the fields for a struct. Where `channels` is a multiple of 4 a thread takes four units.
-        dtype: float32 or float64, which of the two builds; that of the first array of either unless it is given.
+        arguments: arrays; numbers; for a struct `kernels.Fields`, or what `struct` gives. Where `channels` is a multiple of 4 a thread
+        takes four units.
+        dtype: float32 or float64, which of the two builds; that of the first argument unless it is given.
         Raises TypeError or ValueError for what CUDA would not notice: another dtype, strides, memory of another device."""
+        if not self.is_current:
+            with self:  # a kernel is loaded onto the current GPU
+                return self.launch(file, kernel, units, *arguments, channels=channels, blocks=blocks, dtype=dtype)
         if units >= 1 << 31:
             raise ValueError(f"{kernel}: {units:,} numbers are more than a kernel can count: make the batch smaller")
-        ndarray, aligned = self.xp.ndarray, channels % kernels.LANES == 0
-        for a in arguments:
-            if type(a) is ndarray:
-                if dtype is None and a.dtype.kind == "f":
-                    dtype = a.dtype
-                if a.data.ptr % 16:
-                    aligned = False
-        lanes = kernels.LANES if aligned else 1
-        if self.is_current:
-            self.run_kernel(file, kernel, dtype, lanes, units, arguments, blocks)
-        else:
-            with self:  # a kernel is loaded onto the current GPU
-                self.run_kernel(file, kernel, dtype, lanes, units, arguments, blocks)
-
-    def run_kernel(self, file, name, dtype, lanes, units, arguments, blocks):
-        """Launch it, with its arguments as CUDA is to be given them. Every step of a training passes here a hundred times."""
-        key = file, name, dtype, lanes
-        kernel = self.kernels.get(key)
-        if kernel is None:
-            text = kernels.source(file)
-            module = self.xp.RawModule(code=text, options=kernels.options(dtype, lanes))
-            kernel = self.kernels[key] = kernels.Kernel(module.get_function(name), text, name, dtype)
-        if len(arguments) != len(kernel.wanted):
-            raise TypeError(f"{name} takes {len(kernel.wanted)} arguments, not {len(arguments)}")
-        ndarray, index, given = self.xp.ndarray, self.index, []
-        for value, (wanted, is_array, kind) in zip(arguments, kernel.wanted):  # noqa: B905
+        dtype = arguments[0].dtype if dtype is None else dtype
+        lanes = 1 if channels % kernels.LANES else kernels.LANES
+        found = self.kernels.get((file, kernel, dtype, lanes)) or self.loaded(file, kernel, dtype, lanes)
+        if len(arguments) != len(found.wanted):
+            raise TypeError(f"{kernel} takes {len(found.wanted)} arguments, not {len(arguments)}")
+        ndarray, given = self.xp.ndarray, []
+        for value, (wanted, is_array, kind) in zip(arguments, found.wanted):  # noqa: B905
             if is_array:
-                if type(value) is not ndarray or value.dtype != kind or value.data.device_id != index or not value.flags.c_contiguous:
-                    raise self.refusal(f"{name}: {wanted.name}", value, kind)
-                given.append(value)
-            elif type(value) is dict:
-                given.append(kernels.plain(kernel.text, wanted.base, dtype, tuple(value.items())))
+                if type(value) is not ndarray or value.dtype != kind or value.data.device_id != self.index or not value.flags.c_contiguous:
+                    raise self.refusal(f"{kernel}: {wanted.name}", value, kind)
+                if value.data.ptr % 16 and lanes > 1:
+                    return self.launch(file, kernel, units, *arguments, blocks=blocks, dtype=dtype)
+            elif type(value) is kernels.Fields:
+                value = value.packed(found.text, wanted.base, dtype)
+            elif type(value) is np.ndarray:  # a struct
+                value = value.view(f"V{kind.itemsize}")
             else:
-                given.append(kind.type(value))
+                value = kind.type(value)
+            given.append(value)
         blocks = blocks or min(-(-units // (lanes * THREADS)), self.blocks_at_most)
-        kernel.function((blocks,), (THREADS,), given)
+        found.function((blocks, 1, 1), (THREADS, 1, 1), given)
+
+    def loaded(self, file, name, dtype, lanes):
+        """The kernel of that name, compiled for the current GPU."""
+        text = kernels.source(file)
+        module = self.xp.RawModule(code=text, options=kernels.options(dtype, lanes))
+        kernel = self.kernels[file, name, dtype, lanes] = kernels.Kernel(module.get_function(name), text, name, dtype)
+        return kernel
+
+    def matmul(self, a, b, out, add=False):
+        """out = a @ b, or out += a @ b; see `blas.matmul`."""
+        if self.is_current:
+            return blas.matmul(self, a, b, out, add)
+        with self:
+            return blas.matmul(self, a, b, out, add)
+
+    def sum_of_rows(self, a):
+        """The sum over the rows of a matrix, as a product: CuPy's own takes the host four times as long."""
+        rows, columns = a.shape
+        with self:
+            if self.ones is None or self.ones.dtype != a.dtype or self.ones.size < rows:
+                self.ones = self.xp.ones((rows,), a.dtype)
+            return blas.matmul(self, self.ones[None, :rows], a, self.empty((1, columns), a.dtype), exact=True)[0]
+
+    def struct(self, file, name, dtype):
+        """A struct of file.cu in a build for `dtype`, all zeros, to be filled in and given to `launch`."""
+        return np.zeros((), kernels.struct(kernels.source(file), name, dtype))
 
     def address(self, name, array, dtype):
         """Where an array lies, for a struct that holds addresses. Raises TypeError or ValueError for what CUDA would not notice."""

@@ -25,8 +25,11 @@ LANES = 4  # elements that one thread handles at once
 
 @functools.cache
 def source(file):
-    """common.cuh and then file.cu as one text; a compiler's messages still name the file and the line."""
-    return "".join(f'#line 1 "{path.name}"\n{path.read_text(encoding="utf-8")}' for path in (HEADER, FILES[file]))
+    """common.cuh, the files that file.cu includes, and file.cu as one text; a compiler's messages still name the file and the line."""
+    text = FILES[file].read_text(encoding="utf-8")
+    included = [FILES[name] for name in re.findall(r'^#include "(\w+)\.cu"$', text, re.M)]
+    texts = [(path, path.read_text(encoding="utf-8")) for path in (HEADER, *included)] + [(FILES[file], text.replace("#include", "//"))]
+    return "".join(f'#line 1 "{path.name}"\n{text}' for path, text in texts)
 
 
 def options(dtype, lanes):
@@ -86,19 +89,28 @@ def packed(text, name, dtype, fields):
     return made
 
 
-@functools.lru_cache(4096)
-def plain(text, name, dtype, fields):
-    """`packed` without its fields' names, which CuPy would look through at every launch. Remembered, for the shapes of a run repeat, and
-    making one costs as much as several launches."""
-    made = packed(text, name, dtype, fields)
-    return made.view(f"V{made.itemsize}")
+class Fields(dict):
+    """The fields of a struct, as a layer has them made once for each shape: how CUDA takes them is remembered, for it costs as much to make
+    as several launches. So they are not to be changed."""
+
+    def __init__(self, **fields):
+        super().__init__(fields)
+        self.made = {}
+
+    def packed(self, text, name, dtype):
+        """`packed` without the fields' names, which CuPy would look through at every launch."""
+        made = self.made.get(dtype)
+        if made is None:
+            made = packed(text, name, dtype, tuple(self.items()))
+            made = self.made[dtype] = made.view(f"V{made.itemsize}")
+        return made
 
 
 class Kernel:
     """A compiled kernel of one build: how it is called, and what it takes: a list of (`Argument`, whether it is an array, its dtype)."""
 
     def __init__(self, function, text, name, dtype):
-        self.function, self.text = function, text
+        self.function, self.text = function.kernel, text  # `function` itself would look for the current GPU's anew at each call
         self.wanted = [(argument, argument.array, argument.dtype(text, dtype)) for argument in signatures(text)[name]]
 
 

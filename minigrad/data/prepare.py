@@ -4,27 +4,19 @@ shards.py reads.
 A shard is done when its record is there as well; after a run that was killed, the next one makes the other shards and compares the
 checksums of these. The sums from which the mean image and the components of colour follow are added up on the way."""
 
-import hashlib
 import json
-import logging
 import multiprocessing
 import os
 import shutil
-import signal
 import sys
-import threading
-import warnings
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
 from minigrad.data.checks import DataError, at_home
-from minigrad.data.colour import FEW, IMAGENET, components, second_moment
-from minigrad.data.images import read_square
+from minigrad.data.colour import FEW, IMAGENET, components
+from minigrad.data.making import Task, run_tasks
 from minigrad.data.mending import mend, mend_rows
 from minigrad.data.records import (
     FORMAT,
@@ -32,7 +24,6 @@ from minigrad.data.records import (
     SET,
     SPLITS,
     array_file,
-    file_digest,
     image_rows,
     labels_file,
     pixels,
@@ -46,35 +37,13 @@ from minigrad.data.records import (
 from minigrad.data.shards import is_prepared
 from minigrad.data.sources import find
 from minigrad.device import cores
-from minigrad.files import LOCK, leftovers, locked, replacing, write_bytes, write_text
+from minigrad.files import LOCK, leftovers, locked, write_bytes, write_text
 from minigrad.names import shown
 from minigrad.ranks import ALONE
 
 SHARD = 4096  # images: 805 MB at 256 pixels; ImageNet has 326 such files, fewer than a process may have open
 TOO_MANY = "No more processes can be started here: raise the limit (ulimit -u), or use fewer --workers; what is done is kept."
 RESERVE = 0.5  # GB that must stay free on the disk
-
-
-class Task(NamedTuple):
-    """A shard to be made or checked: files is a list of (label, ImageFile); checksum is that of the finished shard, if it is known."""
-
-    number: int  # among the tasks of this process
-    split: str
-    out: Path
-    name: str
-    root: Path
-    side: int
-    files: list
-    mend: bool  # make it again if it lacks images that could not be decoded
-    checksum: str | None
-
-    @property
-    def path(self):
-        return self.out / f"{self.name}.bin"
-
-    @property
-    def record(self):
-        return self.out / f"{self.name}.npz"
 
 
 def prepare(source, out, *, side=256, labels=None, skip_bad=False, workers=None, stream=None, ranks=ALONE):
@@ -148,6 +117,7 @@ def make(source, out, side, labels, skip_bad, workers, stream, ranks):
             "command again, or leave them out with --skip-bad; what is done is kept."
         )
     ranks.told(lambda: mend(plan, files, out, stream) if finished else finish(plan, tasks, reports, out))
+    ranks.told(lambda: remove([*out.glob("*.npz"), *out.glob("plan*"), *half_written(out)]))
     counts = dict.fromkeys(files, 0)
     for task, report in zip(tasks, reports, strict=True):
         counts[task.split] += report["count"]
@@ -164,9 +134,18 @@ def planned_and_swept(source, out, side, labels):
     """What is to be made, as `planned` gives it, and whether all of it is there; what a run left that was killed is removed."""
     check_links(out)
     plan, files = planned(source, out, side, labels)
-    for path in [*leftovers(out), *out.glob("*.bin.tmp")]:  # the latter of version 0.1.0
-        path.unlink()
+    remove(half_written(out))
     return plan, files, is_prepared(out)
+
+
+def half_written(out):
+    """Files of a run that was killed, or of its worker processes, which may outlive it by a moment; *.bin.tmp are of version 0.1.0."""
+    return [*leftovers(out), *out.glob("*.bin.tmp")]
+
+
+def remove(paths):
+    for path in paths:
+        path.unlink(missing_ok=True)
 
 
 def check_links(out):
@@ -241,121 +220,6 @@ def check_disk(tasks, out, side, stream):
         )
 
 
-# ---- the work
-
-
-def run_tasks(tasks, workers, stream):
-    """The reports of all tasks, in their order, made by worker processes."""
-    from tqdm import tqdm
-
-    if not tasks:  # fewer than ranks
-        return []
-    tasks = [task._replace(number=i) for i, task in enumerate(tasks)]
-
-    context = multiprocessing.get_context("spawn")
-    # Each task has a counter of its own, so that no lock is needed, which a worker that dies could leave locked.
-    done, stop = context.RawArray("q", len(tasks)), context.RawValue("b", 0)
-    reports = [None] * len(tasks)
-    images = sum(len(task.files) for task in tasks)
-    with (
-        ProcessPoolExecutor(min(workers, len(tasks)), context, begin, (done, stop)) as pool,
-        tqdm(total=images, desc="preparing", unit=" images", file=stream, disable=None, leave=False, dynamic_ncols=True) as bar,
-    ):
-        try:
-            waiting = {pool.submit(check_or_make, task): task for task in tasks}
-            while waiting:
-                ready, _ = wait(waiting, timeout=0.2, return_when=FIRST_COMPLETED)
-                for future in ready:
-                    reports[waiting.pop(future).number] = future.result()
-                bar.update(sum(done) - bar.n)
-        except (BrokenProcessPool, OSError) as error:
-            if isinstance(error, OSError) and error.errno is not None:  # of a file; the pool's own, "handle is closed", has no number
-                raise
-            end_workers()
-            raise DataError(
-                "A worker process ended unexpectedly, killed or short of memory; what is done is kept: run the same command again to go on "
-                '(a script calls prepare under `if __name__ == "__main__":`).'
-            ) from None
-        except RuntimeError:  # its thread cannot be started
-            end_workers()
-            raise
-        finally:
-            stop.value = 1
-            pool.shutdown(wait=True, cancel_futures=True)
-    return reports
-
-
-def end_workers():
-    """End what the pool does not: a process that was starting when it broke."""
-    for worker in multiprocessing.active_children():
-        worker.terminate()
-
-
-def begin(done, stop):
-    """Run by each worker process before its first task."""
-    global counters, stopping
-    counters, stopping = done, stop
-    warnings.simplefilter("ignore")  # of large images: they are in the list of remarks
-    logging.getLogger("PIL").setLevel(logging.CRITICAL)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the parent decides
-    with suppress(RuntimeError):  # no more threads can be started; the parent ends its workers unless it is killed
-        threading.Thread(target=end_with_parent, daemon=True).start()
-
-
-def end_with_parent():
-    multiprocessing.parent_process().join()
-    os._exit(1)
-
-
-def check_or_make(task):
-    """Check or make a shard. Returns its report, a dict: file, count, sha256, bad and remarks (lists of sentences), kept (indices of its
-    files)."""
-    path, record = task.path, task.record
-    expected, report = task.checksum, None
-    if expected is not None:
-        report = {"file": path.name, "count": len(task.files), "sha256": expected, "bad": [], "remarks": []}
-    elif record.exists():
-        found = read_report(record, task.side, len(task.files))
-        report = found and found[0]
-    if report is not None and not (task.mend and report["bad"]) and file_digest(path) == report["sha256"]:
-        counters[task.number] = len(task.files)
-        return report
-    record.unlink(missing_ok=True)
-    report = make_shard(task)
-    if expected not in (None, report["sha256"]):
-        raise DataError(f"{path} was damaged and cannot be made again as it was, because the images in {task.root} are others now.")
-    return report
-
-
-def make_shard(task):
-    """Decode the images of a shard into its file, then write its record: the report, and sums over its pixels."""
-    side, digest = task.side, hashlib.sha256()
-    total, moment, kept, bad, remarks = np.zeros((side, side, 3), np.uint32), np.zeros((3, 3)), [], [], []
-
-    with replacing(task.path, durable=True) as temporary, open(temporary, "wb") as file:
-        for i, (_, image) in enumerate(task.files):
-            if stopping.value:
-                raise DataError("Preparation was stopped; run the same command again to go on.")
-            try:
-                square, remark = read_square(str(image), side, image.read(task.root))
-            except DataError as error:
-                bad.append(str(error))
-            else:
-                file.write(square)
-                digest.update(square)
-                np.add(total, square, out=total)
-                np.add(moment, second_moment(square), out=moment)
-                kept.append(i)
-                if remark:
-                    remarks.append(f"{image} {remark}")
-            counters[task.number] = i + 1
-    report = {"file": task.path.name, "count": len(kept), "sha256": digest.hexdigest(), "bad": bad, "remarks": remarks, "kept": kept}
-    if task.checksum is None:
-        with replacing(task.record, durable=True) as temporary:
-            np.savez(temporary, total=total, moment=moment, report=json.dumps(report))
-    return report
-
-
 # ---- the end
 
 
@@ -370,7 +234,7 @@ def list_files(reports, stream):
 
 
 def finish(plan, tasks, reports, out):
-    """Write mean, labels, files and, last, set.json, which makes the set complete; then remove what only a restart needs."""
+    """Write mean, labels, files and, last, set.json, which makes the set complete and the plan and records needless."""
     splits, kept, digests = {"train": [], "val": []}, {"train": [], "val": []}, {}
     total, moment = np.zeros((plan["side"], plan["side"], 3)), np.zeros((3, 3))
     for task, report in zip(tasks, reports, strict=True):
@@ -393,5 +257,3 @@ def finish(plan, tasks, reports, out):
     colours = {"std": std.tolist(), "directions": directions.tolist()}
     plan = {name: plan[name] for name in plan if name != "sha256"}
     write_json(out / SET, signed({**plan, "colours": colours, "splits": splits, "digests": digests}))
-    for path in (*out.glob("*.npz"), *out.glob("plan*")):
-        path.unlink()

@@ -31,7 +31,8 @@ class Device:
     is_gpu = False
     memory_space = "host"  # devices with the same one share their arrays
     arithmetic = "float32"
-    shared = None  # a dict while several towers on a GPU look at the same images, of what they need not make twice
+    shared = None  # on a GPU a dict while `Towers` go forward, of what towers that look at the same x need not make twice
+    room = 0  # bytes that it may yet take
 
     def __new__(cls, name="cpu", threads=None):
         if cls is Device and is_number(name):
@@ -83,6 +84,10 @@ class Device:
     def send(self, array, target):
         """An array of this device on another one."""
         return target.asarray(array)
+
+    def join(self, parts, shape):
+        """Arrays of this device side by side along the last axis, as a new one of that shape."""
+        return np.concatenate(parts, axis=-1, out=self.empty(shape, parts[0].dtype))
 
     def host_empty(self, shape, dtype):
         """An uninitialised NumPy array of the kind that reaches this device fastest."""

@@ -1,4 +1,4 @@
-"""Arrays whose memory, once nothing refers to it, serves the next array of the same size.
+"""Arrays whose memory, once nothing refers to it, serves the next array of about the same size.
 
 Fresh pages cost a page fault and a clearing each, which is more than the arithmetic of an elementwise operation; a GPU's memory pool
 does the same for the same reason."""
@@ -25,8 +25,10 @@ class Loan(weakref.ref):
 class Pool:
     """Blocks of memory by their size, free or lent to an array that is alive.
 
-    While the sizes repeat from step to step, every array finds a free block. When they change, as with another batch size, blocks of sizes
-    that were not asked for lately go back to the system once more lies free than was ever lent at a time, and half as much again."""
+    Sizes are rounded up, four to each doubling, and an array may take a block of up to twice its size: so the temporary arrays of one layer
+    lie where those of another did. While the sizes repeat from step to step, every array finds a free block. When they change, as with
+    another batch size, blocks of sizes that were not asked for lately go back to the system once more lies free than was ever lent at a
+    time, and half as much again."""
 
     def __init__(self):
         self.forget()
@@ -42,22 +44,29 @@ class Pool:
         size = math.prod(shape) * np.dtype(dtype).itemsize
         if size < REUSED_FROM:
             return np.empty(shape, dtype)
+        wanted, step = size, 1 << (size.bit_length() - 3)
+        size = -(-size // step) * step
         self.asked += 1
-        self.last_asked[size] = self.asked
-        try:
-            block, start = self.free[size].pop()
-        except IndexError:
+        for larger in range(size, 2 * size + 1, step):
+            try:
+                block, start = self.free[larger].pop()
+            except IndexError:  # not looked for before, since another thread may come between
+                continue
+            size = larger
+            break
+        else:
             # A bytearray, since views of views refer to the last array above something that is none: this one.
-            block = self.fresh(size + LINE)
+            block = self.fresh(size + LINE, wanted)
             start = -np.frombuffer(block, np.uint8).ctypes.data % LINE
+        self.last_asked[size] = self.asked
         array = np.ndarray(shape, dtype, block, start)
         loan = Loan(array, self.back)
         loan.size, loan.block = size, (block, start)
         self.lent[id(loan)] = loan  # Python calls `back` only while the weak reference itself is alive
         return array
 
-    def fresh(self, size):
-        """New memory; if there is none, all that lies free is given back first."""
+    def fresh(self, size, wanted):
+        """New memory for an array of `wanted` bytes; if there is none, all that lies free is given back first."""
         self.fresh_blocks, self.fresh_bytes = self.fresh_blocks + 1, self.fresh_bytes + size
         if self.fresh_bytes > max(LOOKED_AFTER, self.most_lent // 2):
             self.fresh_bytes = 0
@@ -69,7 +78,7 @@ class Pool:
         try:
             return bytearray(size)
         except MemoryError:
-            raise MemoryError(f"{size / 1e9:.2f} GB more are wanted for one array") from None
+            raise MemoryError(f"{wanted / 1e9:.2f} GB more are wanted for one array") from None
 
     def back(self, loan):
         """The array is gone: its block is free."""
@@ -82,7 +91,7 @@ class Pool:
         self.most_lent = max(self.most_lent, sum(loan.size for loan in list(self.lent.values())))
         total = sum(size * len(blocks) for size, blocks in list(self.free.items()))
         before = total
-        for size in sorted(self.free, key=self.last_asked.get):
+        for size in sorted(self.free, key=lambda size: self.last_asked.get(size, 0)):
             if total <= 1.5 * self.most_lent:
                 break
             total -= size * len(self.free[size])

@@ -3,12 +3,13 @@
 A task is what one thread is handed at a time, and consists of one slab or more. Tasks depend on the batch alone, not on the number of
 threads, and gradients are added up in the order of the images: so the sums are the same on every machine."""
 
+import math
 import threading
-
-import numpy as np
+from itertools import pairwise
 
 TASKS = 16  # of a batch, at most
 SLAB = 1 << 21  # bytes of the largest array between layers: it stays in cache, and is worth handing to a thread
+MORE = 3  # times as many images make another slab worth while
 LITTLE = 1 << 17  # bytes of a whole batch: below, waking a thread takes longer than its share of the work
 
 
@@ -21,21 +22,41 @@ def split(start, stop, n):
 def plan(N, bytes_per_image):
     """The tasks of a batch of N images: a list of lists of slices, each slice a slab.
 
-    The number of tasks is a power of two, so that two, four or eight threads get equal shares. A task is at least a slab, since handing it
-    over has its price; but from two images on there are always two, unless there is little to do."""
+    The number of tasks is a power of two, so that two, four or eight threads get equal shares. A task is at least half a slab, since
+    handing it over has its price; but from two images on there are always two, unless there is little to do."""
     per_slab = max(1, SLAB // max(1, bytes_per_image))
     tasks = TASKS if N * bytes_per_image >= LITTLE else 1
-    while tasks > 2 and N * bytes_per_image < tasks * SLAB:
+    while tasks > 2 and N * bytes_per_image < tasks * SLAB // 2:
         tasks //= 2
     parts = split(0, N, min(tasks, N))
     return [split(part.start, part.stop, -(-(part.stop - part.start) // per_slab)) for part in parts]
+
+
+def rows(layers, calls, itemsize):
+    """The layers as slices of layers that a slab goes through in a row.
+
+    A row ends before a layer with weights if images have become so small that slabs of at least `MORE` times as many fit from there on:
+    larger slabs make larger products, which are faster. Not everywhere, for between two rows the whole batch is handed over."""
+    N, *_ = calls[0].x_shape
+    sizes = [max(math.prod(call.x_shape[1:]), math.prod(call.y_shape[1:])) * itemsize for call in calls]
+    edges = [0]
+    for i in range(1, len(layers)):
+        if layers[i].names and slab(N, max(sizes[i:])) >= MORE * slab(N, max(sizes[edges[-1] : i])):
+            edges.append(i)
+    return [slice(a, b) for a, b in pairwise([*edges, len(layers)])]
+
+
+def slab(N, bytes_per_image):
+    """How many images the first slab of such a batch has."""
+    first = plan(N, bytes_per_image)[0][0]
+    return first.stop - first.start
 
 
 def forward(layers, calls, x):
     """y of the layers in a row. Each of `calls` gets `tasks` and `kept`: what its layer's backward needs, for each slab of each task, or
     None where the layer does not remember."""
     device = layers[0].device
-    largest = max(int(np.prod(shape[1:], dtype=np.int64)) for call in calls for shape in (call.x_shape, call.y_shape))
+    largest = max(math.prod(shape[1:]) for call in calls for shape in (call.x_shape, call.y_shape))
     tasks = plan(len(x), largest * x.dtype.itemsize)
     for call in calls:
         call.tasks, call.kept = tasks, [[None] * len(slabs) for slabs in tasks]
@@ -58,24 +79,29 @@ def backward(layers, calls, dy):
     """dx of the layers in a row, or None if the first needs none, and for each layer the tuple of its gradients, summed over the batch."""
     first, tasks = layers[0], calls[0].tasks
     dx = first.device.empty(calls[0].x_shape, dy.dtype) if first.input_gradient else None
-    totals, waiting, turn, lock = [None] * len(layers), {}, 0, threading.Lock()
+    totals, waiting, turns, lock = [None] * len(layers), [{} for _ in layers], [0] * len(layers), threading.Lock()
 
     def work(t):
-        nonlocal turn
         sums = [None] * len(layers)
         for s, images in enumerate(tasks[t]):
             d = dy[images]
             for i in reversed(range(len(layers))):
                 d, gradients = layers[i].backward_slab(d, calls[i].kept[t][s])
                 add(sums, i, gradients)
+                del gradients
+                if s == len(tasks[t]) - 1:
+                    hand_in(t, i, sums)
             if dx is not None:
                 dx[images] = d
-        with lock:  # a thread that finds the next tasks' sums complete adds them: in the order of the images, and few sums wait
-            waiting[t] = sums
-            while turn in waiting:
-                for i, gradients in enumerate(waiting.pop(turn)):
-                    add(totals, i, gradients)
-                turn += 1
+
+    def hand_in(t, i, sums):
+        """A task's sums for a layer are complete: whoever finds the next tasks' complete adds them, in the order of the images. So few
+        wait in memory."""
+        with lock:
+            waiting[i][t], sums[i] = sums[i], None
+            while turns[i] in waiting[i]:
+                add(totals, i, waiting[i].pop(turns[i]))
+                turns[i] += 1
 
     first.device.run(work, range(len(tasks)))
     return dx, totals

@@ -17,8 +17,10 @@ products have rows of N C numbers.
 
 Larger tiles save more, but their matrices have larger numbers, and rounding errors grow. These stay below three times those of im2col.
 
-N images; T x V tiles in each; OH x OW outputs; C input and CO output channels; S stride; m, r, n, p outputs, weights, pixels and products
-of the short convolution."""
+N images, or frames of several of them (`Mosaic`); T x V tiles in each; OH x OW outputs; C input and CO output channels; S stride; m, r, n,
+p outputs, weights, pixels and products of the short convolution."""
+
+import math
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
@@ -31,8 +33,9 @@ THREE = toom_cook(3, 3, ["2/5", "-2/5", "5/4", "-5/4"])
 TWO = toom_cook(3, 2, [0, 1, -1])
 ALGORITHMS = {3: THREE, 5: in_parts(THREE, TWO)}  # by the number of weights
 
-TRANSFORMED = 6 << 20  # bytes of tiles and products at a time
+TRANSFORMED = 11 << 20  # bytes of tiles and products at a time
 SUMMED = 256  # numbers in one sum; longer ones are added up in parts, which keeps rounding errors small
+FEW = range(16, 49)  # products: with so few, im2col's errors are small, too
 
 
 def algorithm(K, S):
@@ -50,12 +53,52 @@ def tiles_along(short, outputs):
     return -(-outputs // short.outputs)
 
 
+class Mosaic:
+    """N images of H x W pixels, four or two of them or one in each *frame*, whose OH x OW outputs are computed together.
+
+    Where tiles stand over the edge of an image, its neighbour makes use of them: 13 outputs take five tiles, but 13 + 1 + 13 only nine. The
+    one between belongs to nobody; there the zeros lie that both images are padded with. gaps: how many outputs must be between neighbours
+    along rows and columns, None for a frame for each image."""
+
+    def __init__(self, short, N, OH, OW, gaps):
+        ways = [way for way in ((1, 1), (1, 2), (2, 1), (2, 2)) if N % math.prod(way) == 0] if gaps else [(1, 1)]
+        self.steps = [size + gap for size, gap in zip((OH, OW), gaps or (0, 0), strict=True)]
+
+        def along(way):
+            return [tiles_along(short, step * (many - 1) + size) for step, many, size in zip(self.steps, way, (OH, OW), strict=True)]
+
+        self.rows, self.columns = min(ways, key=lambda way: math.prod(along(way)) / math.prod(way))
+        self.frames, (self.T, self.V) = N // (self.rows * self.columns), along((self.rows, self.columns))
+
+    def places(self, whole, images, start=(0, 0)):
+        """Yields a place in whole (rows, columns, frames, C) and those of the images (N, H, W, C) that lie there, both (frames, H, W, C).
+        start: where in a frame the first image begins."""
+        H, W = images.shape[1:3]
+        for i in range(self.rows * self.columns):
+            h, w = (first + step * number for first, step, number in zip(start, self.steps, divmod(i, self.columns), strict=True))
+            yield whole[h : h + H, w : w + W].transpose(2, 0, 1, 3), images[i * self.frames : (i + 1) * self.frames]
+
+    def laid_out(self, size, images, start=(0, 0)):
+        """The frames, (*size, frames, C), with the images (N, H, W, C) in their places and zeros around them."""
+        whole = memory.empty((*size, self.frames, images.shape[3]), images.dtype)
+        for axis, many in enumerate((self.rows, self.columns)):
+            view, edge = whole.swapaxes(0, axis), 0
+            for i in range(many):
+                first = start[axis] + i * self.steps[axis]
+                view[edge:first] = 0
+                edge = first + images.shape[1 + axis]
+            view[edge:] = 0
+        for place, some in self.places(whole, images, start):
+            place[...] = some
+        return whole
+
+
 class Winograd:
     """A convolution by W (K, K, C, CO), float32 or float64, with that stride and padding, on slabs of images.
 
-    forward(x) -> y without the bias; backward(dy, x) -> dx (None unless `input_gradient`) and dW. W must not change between the two.
-    device: runs what belongs to the whole batch, with BLAS on one thread: BLAS's own threads would go on spinning beside the workers.
-    Raises KeyError for a kernel without an `algorithm`."""
+    forward(x, b) -> y; backward(dy, x) -> dx (None unless `input_gradient`) and dU, and gradient(dU) -> dW, from the sum of all slabs' dU.
+    W must not change between them. device: runs what belongs to the whole batch, with BLAS on one thread: BLAS's own threads would go on
+    spinning beside the workers. Raises KeyError for a kernel without an `algorithm`."""
 
     def __init__(self, W, stride, padding, input_gradient, device):
         self.W, self.stride, self.padding, self.input_gradient = W, stride, padding, input_gradient
@@ -84,54 +127,72 @@ class Winograd:
         whole[:K, :K] = self.W
         return whole.reshape(r, S, r, S, C, CO).transpose(2, 0, 1, 3, 4, 5).reshape(r * r, S * S * C, CO)
 
-    def kernel_backward(self, d):
-        """(r r, S S C, CO) -> dW (K, K, C, CO)."""
+    def gradient(self, dU):
+        """dU (p p, S S C, CO) -> dW (K, K, C, CO): `transform` and `kernel` transposed."""
         (K, _, C, CO), S, r = self.W.shape, self.stride, self.short.weights
-        whole = d.reshape(r, r, S, S, C, CO).transpose(1, 2, 0, 3, 4, 5).reshape(r * S, r * S, C, CO)
+        whole = product(self.G.T, dU).reshape(r, r, S, S, C, CO).transpose(1, 2, 0, 3, 4, 5).reshape(r * S, r * S, C, CO)
         return np.ascontiguousarray(whole[:K, :K])
 
-    def forward(self, x):
-        OH, OW = self.output_size(x)
-        y = memory.empty((len(x), OH, OW, self.W.shape[3]), x.dtype)
+    def forward(self, x, b):
+        y = memory.empty((len(x), *self.output_size(x), self.W.shape[3]), x.dtype)
         for images in self.batches(x):
-            products = sums(tiles(self.short, self.frame(x[images])), self.U)
-            y[images] = outputs(self.short, products, tiles_along(self.short, OH), tiles_along(self.short, OW))[:, :OH, :OW]
+            mosaic = self.mosaic(x, images.stop - images.start)
+            products = sums(tiles(self.short, self.frame(x[images], mosaic)), self.U)
+            for place, some in mosaic.places(outputs(self.short, products, mosaic), y[images]):
+                np.add(place, b, out=some)
         return y
 
     def backward(self, dy, x):
         """Each step of forward transposed, the last first."""
-        dx, dU = memory.empty(x.shape, x.dtype) if self.input_gradient else None, None
+        dx, dU, m = memory.empty(x.shape, x.dtype) if self.input_gradient else None, None, self.short.outputs
         for images in self.batches(x):
-            frame = self.frame(x[images])
-            shape, pixels, dproducts = frame.shape, tiles(self.short, frame), outputs_backward(self.short, dy[images])
+            mosaic = self.mosaic(x, images.stop - images.start)
+            frame = self.frame(x[images], mosaic)
+            shape, pixels = frame.shape, tiles(self.short, frame)
+            dproducts = outputs_backward(self.short, mosaic.laid_out((m * mosaic.T, m * mosaic.V), dy[images]))
             dU = add_product(dU, pixels.transpose(0, 2, 1), dproducts)
             del frame, pixels  # their memory serves their gradients
             if self.input_gradient:
                 dpixels = sums(dproducts, self.transposed())
-                self.frame_backward(tiles_backward(self.short, dpixels, shape), dx[images])
-        return dx, self.kernel_backward(product(self.G.T, dU))
+                self.frame_backward(tiles_backward(self.short, dpixels, shape), dx[images], mosaic)
+        return dx, dU
 
     def output_size(self, x):
         (K, *_), (_, H, W, _), (top, bottom, left, right) = self.W.shape, x.shape, self.padding
         return output_size(H, K, self.stride, top, bottom), output_size(W, K, self.stride, left, right)
 
-    def batches(self, x):
-        T, V = (tiles_along(self.short, size) for size in self.output_size(x))
-        channels = self.stride**2 * x.shape[3] + self.W.shape[3]
-        return batches(len(x), self.short.products**2 * T * V * channels * x.itemsize, TRANSFORMED)
+    def mosaic(self, x, N):
+        """How N images like these are laid out. A stride cuts them into squares from the upper left corner on, so each lies alone."""
+        (OH, OW), (top, bottom, left, right), gaps = self.output_size(x), self.padding, None
+        if self.stride == 1:  # so far apart that the zeros between suffice for either
+            gaps = max(0, x.shape[1] + max(top, bottom) - OH), max(0, x.shape[2] + max(left, right) - OW)
+        return Mosaic(self.short, N, OH, OW, gaps)
 
-    def frame(self, x):
-        """x (N, H, W, C) -> (m T + n - m, m V + n - m, N, S S C): the pixels of all tiles, zeros where they stand over the edge."""
+    def batches(self, x):
+        """The images as slices whose tiles and products take about `TRANSFORMED` bytes; mosaics stay whole."""
+        mosaic, channels = self.mosaic(x, 4), self.stride**2 * x.shape[3] + self.W.shape[3]
+        together = mosaic.rows * mosaic.columns
+        parts = batches(-(-len(x) // together), self.short.products**2 * mosaic.T * mosaic.V * channels * x.itemsize, TRANSFORMED)
+        return [slice(together * part.start, min(together * part.stop, len(x))) for part in parts]
+
+    def frame(self, x, mosaic):
+        """x (N, H, W, C) -> (m T + n - m, m V + n - m, frames, S S C): the pixels of all tiles, zeros where they stand over the edge."""
         S, m, n, (N, H, W, C), (top, _, left, _) = self.stride, self.short.outputs, self.short.pixels, x.shape, self.padding
-        FH, FW = (m * tiles_along(self.short, size) + n - m for size in self.output_size(x))
+        FH, FW = (m * tiles + n - m for tiles in (mosaic.T, mosaic.V))
+        if S == 1:
+            return mosaic.laid_out((FH, FW), x, (top, left))
         x = pad(x, (top, max(0, S * FH - H - top), left, max(0, S * FW - W - left)))[:, : S * FH, : S * FW]
         frame = memory.empty((FH, FW, N, S * S * C), x.dtype)
         np.copyto(frame.reshape(FH, FW, N, S, S, C), x.reshape(N, FH, S, FW, S, C).transpose(1, 3, 0, 2, 4, 5))
         return frame
 
-    def frame_backward(self, d, dx):
+    def frame_backward(self, d, dx, mosaic):
         """Writes dx (N, H, W, C) from d, shaped as the frame; zeros for pixels beyond the frame, which no window reads."""
         S, (FH, FW, N, _), (_, H, W, C), (top, _, left, _) = self.stride, d.shape, dx.shape, self.padding
+        if S == 1:
+            for place, some in mosaic.places(d, dx, (top, left)):
+                some[...] = place
+            return
         d = d.reshape(FH, FW, N, S, S, C).transpose(2, 0, 3, 1, 4, 5).reshape(N, S * FH, S * FW, C)[:, top : top + H, left : left + W]
         dx[:, d.shape[1] :] = 0
         dx[:, :, d.shape[2] :] = 0
@@ -146,10 +207,11 @@ def product(a, b):
 
 
 def sums(a, b):
-    """a @ b, each number a sum of sums of at most SUMMED products."""
-    total = None
-    for k in range(0, a.shape[2], SUMMED):
-        total = add_product(total, a[:, :, k : k + SUMMED], b[:, k : k + SUMMED])
+    """a @ b, each number a sum of sums of at most `SUMMED` products, or of two halves where there are few."""
+    total, many = None, a.shape[2]
+    step = -(-many // 2) if many in FEW else SUMMED
+    for k in range(0, many, step):
+        total = add_product(total, a[:, :, k : k + step], b[:, k : k + step])
     return total
 
 
@@ -176,27 +238,23 @@ def tiles_backward(short, d, shape):
     return add_windows(B, rows.reshape(p, T, -1).transpose(1, 0, 2), m).reshape(shape)
 
 
-def outputs(short, products, T, V):
-    """(p p, T V N, CO) -> y (N, m T, m V, CO): A' products A."""
-    m, p, A, CO = short.outputs, short.products, short.A.astype(products.dtype), products.shape[2]
+def outputs(short, products, mosaic):
+    """(p p, T V N, CO) -> y (m T, m V, N, CO): A' products A."""
+    m, p, A, CO, T, V = short.outputs, short.products, short.A.astype(products.dtype), products.shape[2], mosaic.T, mosaic.V
     products = products.reshape(p, p, T, V, -1)
     columns = memory.empty((p, T, V, m, products.shape[4]), products.dtype)
     np.matmul(A.T, products.transpose(1, 2, 3, 0, 4), out=columns)
     y = memory.empty((m * T, m * V, products.shape[4] // CO, CO), products.dtype)
     np.matmul(A.T, columns.reshape(p, T, -1).transpose(1, 0, 2), out=y.reshape(T, m, -1))
-    return y.transpose(2, 0, 1, 3)
+    return y
 
 
 def outputs_backward(short, dy):
-    """dy (N, OH, OW, CO) -> (p p, T V N, CO)."""
-    m, p, A, (N, OH, OW, CO) = short.outputs, short.products, short.A.astype(dy.dtype), dy.shape
-    T, V = tiles_along(short, OH), tiles_along(short, OW)
-    frame = memory.empty((m * T, m * V, N, CO), dy.dtype)
-    frame[OH:] = 0
-    frame[:, OW:] = 0
-    frame[:OH, :OW] = dy.transpose(1, 2, 0, 3)
+    """dy (m T, m V, N, CO) -> (p p, T V N, CO)."""
+    m, p, A, (MT, MV, N, CO) = short.outputs, short.products, short.A.astype(dy.dtype), dy.shape
+    T, V = MT // m, MV // m
     rows = memory.empty((p, T, V, m, N * CO), dy.dtype)
-    np.matmul(A, frame.reshape(T, m, -1), out=rows.reshape(p, T, -1).transpose(1, 0, 2))
+    np.matmul(A, dy.reshape(T, m, -1), out=rows.reshape(p, T, -1).transpose(1, 0, 2))
     both = memory.empty((p, p, T, V, N * CO), dy.dtype)
     np.matmul(A, rows, out=both.transpose(1, 2, 3, 0, 4))
     return both.reshape(p * p, T * V * N, CO)

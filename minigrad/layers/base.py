@@ -13,6 +13,8 @@ from minigrad.interrupts import Whole
 from minigrad.layers import chain
 from minigrad.layers.parameter import LayerParameter, inside
 
+FLOATS = np.dtype("float32"), np.dtype("float64")  # what layers compute in
+
 
 class Layer:
     """The contract of all layers.
@@ -26,9 +28,11 @@ class Layer:
     names = ()  # the attributes that hold parameters
     device = CPU
     training = True
-    is_relu = False
-    takes_relu = False  # whether an ImageLayer's `relu` may be set
+    is_relu = is_norm = False
+    takes_relu = takes_norm = False  # whether an ImageLayer's `relu` and `norm` may be set
+    before_relu = False  # whether a ReLU before this layer may as well come behind it
     remembers = True  # False while `infer` is at work: forward then keeps nothing for backward
+    owned = None  # where processes share this layer, which of its outputs this one has (minigrad/hybrid.py)
     input_gradient = True  # False for the first layers of a network: nothing needs the gradient of the images
 
     def __repr__(self):
@@ -148,7 +152,7 @@ class Layer:
     def check(self, x, name="x"):
         """x as an array of this device. Raises TypeError unless it holds float32 or float64, ValueError if it holds no image."""
         x = self.device.asarray(x)
-        if x.dtype not in (np.float32, np.float64):
+        if x.dtype not in FLOATS:
             raise TypeError(f"{type(self).__name__}: {name} must be float32 or float64, not {x.dtype}")
         if x.ndim == 0 or len(x) == 0:
             raise ValueError(f"{type(self).__name__}: {name} must hold at least one image, but has shape {x.shape}")
@@ -192,6 +196,7 @@ class ImageLayer(Layer):
 
     call = None  # what the last forward left for backward, a `chain.Call`
     relu = False  # whether in this forward a GPU's kernels take in the ReLU before this layer: they read max(x, 0) in place of x
+    norm = None  # the struct `Lrn` of the normalisation before this layer, where its kernels take that in
 
     def output_shape(self, shape):
         """The shape (N, ...) of y for an x of that shape. Raises ValueError for an x that does not fit."""

@@ -41,7 +41,7 @@ class Conv2d(ImageLayer):
     padding: an int, or (top, bottom, left, right): pixels of zeros. std: W is drawn from N(0, std^2). bias: the number that b starts with
     (torch's bias=False has no counterpart: b is always there). rng: a `numpy.random.Generator`, a new one if None.
     Raises ValueError for sizes that make no sense and for an x that does not fit, TypeError for a bias that is no number.
-    Only x is kept for backward: building the patches again costs less than keeping them.
+    A CPU keeps only x for backward: building the patches again costs less than keeping them. A GPU keeps them while there is room.
 
     Some convolutions have a faster way than the two methods below, an object with the methods `forward` and `backward`: on a CPU
     `engine.winograd.Winograd`, on a GPU `cuda.conv.Im2colOnGpu`. The numbers are the same but for rounding, whose errors Winograd's way at
@@ -50,7 +50,7 @@ class Conv2d(ImageLayer):
     names = ("W", "b")
     takes_relu = True
     way = None
-    winograd_channels = 48  # from so many input (with a stride: S S times as many) and output channels on, Winograd's way is faster
+    winograd_channels = 12  # from so many input (with a stride: S S times as many) and output channels on, Winograd's way is faster
 
     def __init__(self, in_channels, out_channels, kernel_size, stride=1, padding=0, *, std=0.01, bias=0.0, rng=None):
         if not all(isinstance(n, (int, np.integer)) and n >= 1 for n in (in_channels, out_channels, kernel_size, stride)):
@@ -90,7 +90,7 @@ class Conv2d(ImageLayer):
 
     def forward_slab(self, x, first):
         if self.way:
-            return add_bias(self.way.forward(x), self.b), x
+            return self.way.forward(x, self.b.astype(x.dtype, copy=False)), x
         y = memory.empty(self.output_shape(x.shape), x.dtype)
         if self.single:
             self.forward_rows(x, self.matrix(x.dtype), y)
@@ -116,7 +116,7 @@ class Conv2d(ImageLayer):
         rows = dy.reshape(-1, self.out_channels)
         db = np.ones(len(rows), dy.dtype) @ rows  # a sum, and faster than NumPy's
         if self.way:
-            dx, dW = self.way.backward(dy, x)
+            dx, dW = self.way.backward(dy, x)  # dW transformed, see `gradients`
         elif self.has_smaller_output_patches() and self.input_gradient:
             dx, dW = gradients_from_output_patches(dy, x, W, self.padding)
         else:
@@ -128,6 +128,10 @@ class Conv2d(ImageLayer):
             if self.input_gradient:
                 dx = col2im_of_product(dy, W, x.shape, self.stride, self.padding)
         return dx, (dW, db)
+
+    def gradients(self, sums):
+        dW, db = sums
+        return self.way.gradient(dW) if self.way else dW, db
 
     def has_smaller_output_patches(self):
         return self.out_channels <= self.in_channels and self.stride == 1 and max(self.padding) < self.kernel_size

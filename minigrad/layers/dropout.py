@@ -3,9 +3,11 @@
 The mask depends on the counter (unit // 4, image, step) and the layer's key alone (philox.py)."""
 
 import math
+from functools import lru_cache
 
 import numpy as np
 
+from minigrad.cuda.kernels import Fields
 from minigrad.engine import memory
 from minigrad.engine.masks import masked
 from minigrad.layers.base import ImageLayer
@@ -84,22 +86,26 @@ class Dropout(ImageLayer):
     # On a GPU the mask is computed once more in backward: bits are cheaper there than memory.
 
     def forward_cuda(self, x):
-        one, scale, p = x.dtype.type(1), x.dtype.type(1 - self.p), self.p if self.training else 0
-        d = {"images": len(x), "first_image": self.masks.first_image, "units": x[0].size, "first_unit": self.first_unit, "relu": self.relu}
-        d["threshold"] = round(p * 2**32)
-        for name, number in (("step", self.this_step), ("key", self.key)):
-            d |= {f"{name}_low": number & 0xFFFFFFFF, f"{name}_high": number >> 32}
-        if self.training:
-            d["scale"] = one / scale if self.scale_at == "train" else one
-        else:
-            d["scale"] = scale if self.scale_at == "test" else one
-        return self.masked(x, x, d), (x if self.relu else None, d)
+        p, scaled = (self.p, self.scale_at == "train") if self.training else (0, self.scale_at == "test")
+        one, keeps = x.dtype.type(1), x.dtype.type(1 - self.p)
+        scale = float(one if not scaled else one / keeps if self.training else keeps)
+        masks, N = self.masks, len(x)
+        d = fields(N, masks.first_image, x.size // N, masks.first_unit, self.relu, masks.key, round(p * 2**32), scale)
+        return self.masked(x, x, d, self.this_step), (x if self.relu else None, d, self.this_step)
 
     def backward_cuda(self, dy, kept):
-        z, d = kept
-        return self.masked(dy, dy if z is None else z, d), ()
+        z, d, step = kept
+        return self.masked(dy, dy if z is None else z, d, step), ()
 
-    def masked(self, x, z, d):
+    def masked(self, x, z, d, step):
         y = self.device.empty(x.shape, x.dtype)
-        self.device.launch("dropout", "dropout", x.size, x, z, y, d, channels=math.gcd(d["units"], d["first_unit"]))
+        self.device.launch("dropout", "dropout", x.size, x, z, y, d, step, channels=math.gcd(d["units"], d["first_unit"]))
         return y
+
+
+@lru_cache(1024)
+def fields(images, first_image, units, first_unit, relu, key, threshold, scale):
+    """The struct `Dropout` of dropout.cu."""
+    low, high = key & 0xFFFFFFFF, key >> 32
+    place = {"images": images, "first_image": first_image, "units": units, "first_unit": first_unit}
+    return Fields(**place, relu=relu, key_low=low, key_high=high, threshold=threshold, scale=scale)

@@ -44,10 +44,12 @@ class Linear(Layer):
         shape = self.output_shape(x.shape)
         with device:
             W, y = self.W.astype(x.dtype, copy=False), device.empty(shape, x.dtype)
-            if len(x) == 1 and not device.is_gpu:
+            if device.is_gpu:
+                device.matmul(x, W, y)
+            elif len(x) == 1:
                 self.forward_vector(x, W, y)
             else:
-                device.run(lambda o: device.xp.matmul(x, W[:, o], out=y[:, o]), device.blocks(self.out_features))
+                device.run(lambda o: np.matmul(x, W[:, o], out=y[:, o]), device.blocks(self.out_features))
             y += self.b.astype(x.dtype, copy=False)
         if self.remembers:
             self.x = x
@@ -63,7 +65,7 @@ class Linear(Layer):
 
     def backward(self, dy):
         self.check_forward(self.x is not None)
-        x, device, matmul = self.x, self.device, self.device.xp.matmul
+        x, device = self.x, self.device
         with device:
             dy = self.check_dy(dy, (len(x), self.out_features), x.dtype)
             self.dW = None  # free the last gradient's memory before this one asks for some
@@ -71,12 +73,17 @@ class Linear(Layer):
             dx = device.empty(x.shape, x.dtype)
 
             def work(i):
-                matmul(x[:, i].T, dy, out=dW[i])
-                matmul(dy, W[i].T, out=dx[:, i])
+                np.matmul(x[:, i].T, dy, out=dW[i])
+                np.matmul(dy, W[i].T, out=dx[:, i])
 
-            device.run(work, device.blocks(self.in_features))
+            if device.is_gpu:
+                device.matmul(x.T, dy, dW)
+                device.matmul(dy, W.T, dx)
+            else:
+                device.run(work, device.blocks(self.in_features))
             self.dW = dW.astype(self.W.dtype, copy=False)
-            self.db = dy.sum(axis=0).astype(self.b.dtype, copy=False)
+            db = device.sum_of_rows(dy) if device.is_gpu else dy.sum(axis=0)
+            self.db = db.astype(self.b.dtype, copy=False)
         return dx
 
     def release(self):

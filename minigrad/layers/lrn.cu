@@ -41,8 +41,8 @@ __device__ inline Reals near_forward(const real* row, int c, Lrn d) {
   return y;
 }
 
-__device__ inline Reals near_backward(const real* row, const real* drow, int c, Lrn d) {
-  const Near x = near(row, c, d.C, d.relu), dy = near(drow, c, d.C, false);
+__device__ inline Reals near_backward(const real* row, const Near& dy, int c, Lrn d) {
+  const Near x = near(row, c, d.C, d.relu);
   Reals dx = {}, pull = {};
   for (int j = LANES - HALF; j < 2 * LANES + HALF; ++j) {
     if (c + j < LANES || c + j >= d.C + LANES) continue;
@@ -76,10 +76,11 @@ __device__ inline Reals wide_forward(const real* row, int c, Lrn d) {
   return y;
 }
 
-__device__ inline Reals wide_backward(const real* row, const real* drow, int c, Lrn d) {
+// dy(j): the gradient of y[j]
+template <class Dy> __device__ inline Reals wide_backward(const real* row, const Dy& dy, int c, Lrn d) {
   Reals dx = {}, pull = {};
   for (int j = max(0, c - d.half); j <= min(d.C - 1, c + LANES - 1 + d.half); ++j) {
-    const real s = norm(row, j, d), g = drow[j] * power(s, d.beta), t = g * one(row, j, d) / s;
+    const real s = norm(row, j, d), g = dy(j) * power(s, d.beta), t = g * one(row, j, d) / s;
     EACH_LANE(l) {
       if (j == c + l) dx.v[l] = g;
       if (abs(j - c - l) <= d.half) pull.v[l] += t;
@@ -101,12 +102,17 @@ extern "C" __global__ void lrn_forward(const real* __restrict__ x, real* __restr
   }
 }
 
+struct InMemory {
+  const real* row;
+  __device__ real operator()(int j) const { return row[j]; }
+};
+
 // dx[c] = dy[c] s[c]^-beta - 2 alpha beta x[c] * sum of dy[j] x[j] s[j]^(-beta-1) for |j - c| <= half
 extern "C" __global__ void lrn_backward(const real* __restrict__ x, const real* __restrict__ dy, real* __restrict__ dx, Lrn d) {
   const int groups = d.C / LANES;
   LOOP(u, d.rows * groups) {
     const size_t at = (size_t)(u / groups) * d.C;
     const int c = u % groups * LANES;
-    ((Reals*)dx)[u] = d.half == HALF ? near_backward(x + at, dy + at, c, d) : wide_backward(x + at, dy + at, c, d);
+    ((Reals*)dx)[u] = d.half == HALF ? near_backward(x + at, near(dy + at, c, d.C, false), c, d) : wide_backward(x + at, InMemory{dy + at}, c, d);
   }
 }

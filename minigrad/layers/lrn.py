@@ -1,7 +1,10 @@
 """Local response normalisation: a strong response quietens its neighbours in the channels beside it (paper §3.3)."""
 
+from functools import lru_cache
+
 import numpy as np
 
+from minigrad.cuda.kernels import Fields
 from minigrad.engine import memory
 from minigrad.engine.lrn import power, window_sum
 from minigrad.layers.base import ImageLayer
@@ -14,7 +17,7 @@ class LocalResponseNorm(ImageLayer):
     x (N, ..., C), size odd. As in the paper, alpha multiplies the plain *sum*: torch divides it by the size, so that torch's alpha=5e-4,
     k=2 is this layer's default. Channels are those of one tower. Raises ValueError for an even size, and for an x without channels."""
 
-    takes_relu = True
+    takes_relu = is_norm = True
 
     def __init__(self, size=5, alpha=1e-4, beta=0.75, k=2.0):
         if size < 1 or size % 2 == 0:
@@ -34,14 +37,13 @@ class LocalResponseNorm(ImageLayer):
         y, s = memory.empty(x.shape, x.dtype), memory.empty(x.shape, x.dtype)
         np.multiply(x, x, out=y)
         np.add(window_sum(y, self.size // 2, self.alpha), x.dtype.type(self.k), out=s)
-        q = power(s, self.beta)
-        np.divide(x, q, out=y)
-        return y, (x, s, q)
+        np.divide(x, power(s, self.beta), out=y)
+        return y, (x, s)
 
     def backward_slab(self, dy, kept):
-        x, s, q = kept
+        x, s = kept
         dx, t = memory.empty(x.shape, x.dtype), memory.empty(x.shape, x.dtype)
-        np.divide(dy, q, out=dx)  # dy s^-beta
+        np.divide(dy, power(s, self.beta), out=dx)  # dy s^-beta; to compute it again takes less time than memory
         np.multiply(dx, x, out=t)
         t /= s  # dy y / s
         np.multiply(window_sum(t, self.size // 2, 2 * self.alpha * self.beta), x, out=t)
@@ -50,9 +52,11 @@ class LocalResponseNorm(ImageLayer):
 
     def run_cuda(self, kernel, relu, x, *more):
         C, result = x.shape[-1], self.device.empty(x.shape, x.dtype)
-        d = {"rows": x.size // C, "C": C, "half": self.size // 2, "relu": relu, "k": self.k, "alpha": self.alpha, "beta": self.beta}
-        self.device.launch("lrn", kernel, x.size, x, *more, result, d, channels=C)
+        self.device.launch("lrn", kernel, x.size, x, *more, result, self.fields(x.size // C, C, relu), channels=C)
         return result
+
+    def fields(self, rows, C, relu):
+        return fields(rows, C, self.size // 2, relu, self.k, self.alpha, self.beta)
 
     def forward_cuda(self, x):
         return self.run_cuda("lrn_forward", self.relu, x), (x, self.relu)
@@ -63,3 +67,9 @@ class LocalResponseNorm(ImageLayer):
 
     def keeps(self):
         return "x"
+
+
+@lru_cache(1024)
+def fields(rows, C, half, relu, k, alpha, beta):
+    """The struct `Lrn` of lrn.cu."""
+    return Fields(rows=rows, C=C, half=half, relu=relu, k=k, alpha=alpha, beta=beta)

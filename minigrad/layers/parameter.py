@@ -1,17 +1,28 @@
 """What is learned: an array with a name and a gradient."""
 
+from typing import NamedTuple
+
 import numpy as np
 
 from minigrad.device import CPU
+
+
+class Columns(NamedTuple):
+    """Which of a layer's outputs a process has, where several share the layer (minigrad/hybrid.py): number `start` to `end` of `total`."""
+
+    start: int
+    end: int
+    total: int
 
 
 class Parameter:
     """A named array that is learned.
 
     value: the live array, changed in place by whoever learns. grad: the gradient of the last `backward`, of the same shape and dtype, None
-    before the first. device: where both lie."""
+    before the first. device: where both lie. owned: where processes share the layer, which `Columns` of the whole array these are."""
 
     device = CPU
+    owned = None
 
     def __init__(self, name, value, grad=None):
         self.name, self.value, self.grad = name, value, grad
@@ -29,6 +40,10 @@ class LayerParameter(Parameter):
     @property
     def device(self):
         return self.layer.device
+
+    @property
+    def owned(self):
+        return self.layer.owned
 
     @property
     def value(self):

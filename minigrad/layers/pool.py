@@ -1,7 +1,10 @@
 """Max-pooling: of every window the largest number survives. With a stride below the window's size the windows overlap (paper §3.4)."""
 
+from functools import lru_cache
+
 import numpy as np
 
+from minigrad.cuda.kernels import Fields
 from minigrad.engine.patches import output_size
 from minigrad.engine.pooling import max_pool, max_pool_backward
 from minigrad.layers.base import ImageLayer
@@ -15,7 +18,7 @@ class MaxPool2d(ImageLayer):
     kernel_size is an int from 1 to 15, since a winner's number takes a byte. Raises TypeError for a kernel_size or stride that is no int,
     ValueError for others, for an x that holds no images, and for a window that does not fit."""
 
-    takes_relu = True
+    takes_relu = takes_norm = before_relu = True
 
     def __init__(self, kernel_size=3, stride=2):
         for name, value in (("kernel_size", kernel_size), ("stride", stride)):
@@ -46,17 +49,30 @@ class MaxPool2d(ImageLayer):
         return max_pool_backward(dy, winner, shape, self.kernel_size, self.stride), ()
 
     def forward_cuda(self, x):
-        (N, H, W, C), (_, OH, OW, _) = x.shape, self.output_shape(x.shape)
-        d = {"N": N, "H": H, "W": W, "C": C, "K": self.kernel_size, "S": self.stride, "OH": OH, "OW": OW, "relu": self.relu}
-        y, winner = self.device.empty((N, OH, OW, C), x.dtype), self.device.empty((N, OH, OW, C), np.uint8)
-        self.device.launch("pool", "maxpool_forward", y.size, x, y, winner, d, channels=C)
-        return y, (winner, d)
+        d = fields(x.shape, self.kernel_size, self.stride, self.relu)
+        shape = d["N"], d["OH"], d["OW"], d["C"]
+        y, winner = self.device.empty(shape, x.dtype), self.device.empty(shape, np.uint8)
+        if self.norm is None:
+            self.device.launch("pool", "maxpool_forward", y.size, x, y, winner, d, channels=d["C"])
+            return y, (winner, d, None, None)
+        self.device.launch("norm_pool", "norm_pool_forward", y.size, x, y, winner, self.norm, d, channels=d["C"])
+        return y, (winner, d, self.norm, x)
 
     def backward_cuda(self, dy, kept):
-        winner, d = kept
+        winner, d, norm, x = kept
         dx = self.device.empty((d["N"], d["H"], d["W"], d["C"]), dy.dtype)
-        self.device.launch("pool", "maxpool_backward", dx.size, dy, winner, dx, d, channels=d["C"])
+        if norm is None:
+            self.device.launch("pool", "maxpool_backward", dx.size, dy, winner, dx, d, channels=d["C"])
+        else:
+            self.device.launch("norm_pool", "norm_pool_backward", dx.size, x, dy, winner, dx, norm, d, channels=d["C"])
         return dx, ()
 
     def keeps(self):
         return "winners"
+
+
+@lru_cache(1024)
+def fields(x_shape, K, S, relu):
+    """The struct `Pool` of pool.cu."""
+    N, H, W, C = x_shape
+    return Fields(N=N, H=H, W=W, C=C, K=K, S=S, OH=output_size(H, K, S, 0, 0), OW=output_size(W, K, S, 0, 0), relu=relu)

@@ -24,7 +24,7 @@ class Sequential(Layer):
                 raise TypeError(f"Sequential: {name} is no layer but {layer!r}")
             if sum(layer is other for other in layers.values()) > 1:
                 raise ValueError(f"Sequential: {name} stands in two places; a layer remembers one forward, so make a second one")
-        self.layers = OrderedDict(layers)
+        self.layers, self.grouped = OrderedDict(layers), ((), [])
 
     def __getitem__(self, name):
         try:
@@ -57,14 +57,17 @@ class Sequential(Layer):
         return shape
 
     def runs(self):
-        """Neighbouring image layers together, each other layer alone: a list of lists."""
-        runs = []
-        for layer in self.layers.values():
-            if runs and isinstance(layer, ImageLayer) and isinstance(runs[-1][-1], ImageLayer):
-                runs[-1].append(layer)
-            else:
-                runs.append([layer])
-        return runs
+        """Neighbouring image layers together, each other layer alone: a list of lists. Remembered, as long as the layers are the same."""
+        layers = tuple(self.layers.values())
+        if self.grouped[0] != layers:
+            runs = []
+            for layer in layers:
+                if runs and isinstance(layer, ImageLayer) and isinstance(runs[-1][-1], ImageLayer):
+                    runs[-1].append(layer)
+                else:
+                    runs.append([layer])
+            self.grouped = layers, runs
+        return self.grouped[1]
 
     def forward(self, x):
         """x -> y of the last layer. Errors say in which layer they happened: "in conv2, the 5th layer: ..."."""

@@ -10,6 +10,8 @@ MARKS = "os^Dv<>"
 def draw(lines, fits, title, path):
     """lines: {label: [(batch size, seconds, bytes or None), ...]}; fits: {label: ((a, b) or None, (a, b) or None)}, the straight lines
     a + b N of seconds and bytes. For the time both axes are logarithmic. Raises OSError."""
+    from matplotlib.ticker import LogLocator  # late, as in figure.py
+
     figure = blank(11, 4.6)
     times, memories = figure.subplots(1, 2)
     for i, (label, points) in enumerate(lines.items()):
@@ -25,6 +27,7 @@ def draw(lines, fits, title, path):
     sizes = sorted({n for points in lines.values() for n, *_ in points})
     times.set_xticks(sizes, [str(n) for n in sizes])
     times.minorticks_off()
+    times.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))  # its own choice, powers of ten, may be a single number
     times.yaxis.set_major_formatter(lambda second, _: f"{second:g}")  # figures are saved with their text as it is written, without powers
     for axes in (times, memories):
         axes.grid(alpha=0.3)

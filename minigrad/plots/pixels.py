@@ -29,7 +29,8 @@ def backwards(images, names, explanation, path):
         most = highest(explanation.saliency[n])
         panels[n, 1].imshow(explanation.saliency[n], cmap="viridis", vmin=0, vmax=most, interpolation="nearest")
         for axes, signed in zip(panels[n, 2:4], (explanation.deconvnet[n], explanation.guided[n]), strict=True):
-            axes.imshow(np.clip(0.5 + 0.5 * signed / highest(np.abs(signed)), 0, 1), interpolation="nearest")
+            shades = np.clip(0.5 + 0.5 * signed / highest(np.abs(signed)), 0, 1)
+            axes.imshow(shades, cmap="gray", vmin=0, vmax=1, interpolation="nearest")  # three numbers are a colour, one is a grey
         if explanation.cam is not None:
             over(panels[n, 4], image, explanation.cam[n])
     save(figure, path)

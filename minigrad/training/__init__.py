@@ -7,7 +7,7 @@ from minigrad.training.arrays import to_host
 from minigrad.training.checkpoint import CHECKPOINT, FORMAT, Checkpoint, load_checkpoint, restore, save_checkpoint
 from minigrad.training.diagnostics import input_diagnostic, signal_diagnostic
 from minigrad.training.errors import Interrupted, TrainingError
-from minigrad.training.history import COLUMNS, first_kernels
+from minigrad.training.history import COLUMNS, first_kernels, is_grey
 from minigrad.training.loop import train
 from minigrad.training.metrics import Tally, evaluate, softmax, top_k_errors
 from minigrad.training.step import train_on_batch
@@ -22,6 +22,7 @@ __all__ = [
     "TrainingError",
     "evaluate",
     "first_kernels",
+    "is_grey",
     "input_diagnostic",
     "load_checkpoint",
     "restore",

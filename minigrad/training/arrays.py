@@ -14,3 +14,13 @@ def assign(target, array):
         target.set(np.ascontiguousarray(array, dtype=target.dtype))
     else:
         target[...] = array
+
+
+def whole_shape(array, owned):
+    """The shape of an array of which only the columns `owned` may be here, or all (None)."""
+    return array.shape if owned is None else (*array.shape[:-1], owned.total)
+
+
+def columns_of(array, owned):
+    """Of a whole array the columns `owned`; None: all."""
+    return array if owned is None else array[..., owned.start : owned.end]

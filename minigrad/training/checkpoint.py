@@ -14,7 +14,7 @@ from safetensors import SafetensorError, safe_open
 
 from minigrad import files
 from minigrad.training import fields
-from minigrad.training.arrays import assign, to_host
+from minigrad.training.arrays import assign, columns_of, to_host, whole_shape
 from minigrad.training.errors import TrainingError, reason
 
 CHECKPOINT = "checkpoint.safetensors"
@@ -211,10 +211,12 @@ def read_metadata(path, header):
 def restore(checkpoint, net, optimizer=None):
     """Copy the weights of `checkpoint` into `net` and, if `optimizer` is given, its velocities.
 
-    Names and shapes are compared before anything is written. Raises TrainingError with the first that differs."""
-    pairs = matched(checkpoint, "", checkpoint.values, {p.name: p.value for p in net.parameters()})
+    Where ranks share layers (minigrad/hybrid.py) each copies its own columns. Names and shapes are compared before anything is written.
+    Raises TrainingError with the first that differs."""
+    owned = {p.name: getattr(p, "owned", None) for p in net.parameters()}  # a network of one's own may have parameters of its own
+    pairs = matched(checkpoint, "", checkpoint.values, {p.name: p.value for p in net.parameters()}, owned)
     if optimizer is not None:
-        pairs += matched(checkpoint, "the velocity of ", checkpoint.velocities, velocities_of(optimizer))
+        pairs += matched(checkpoint, "the velocity of ", checkpoint.velocities, velocities_of(optimizer), owned)
     for target, array in pairs:
         assign(target, array)
 
@@ -225,10 +227,12 @@ def velocities_of(optimizer):
     return dict(zip(names, optimizer.velocities, strict=True))
 
 
-def matched(checkpoint, what, there, here):
-    """Pair the arrays of two dicts that must have equal names and shapes: a list of (here, there)."""
+def matched(checkpoint, what, there, here, owned):
+    """Pair the arrays of two dicts that must have equal names and shapes: a list of (here, there). owned: {name: the `Columns` of the
+    array that are here, or None}."""
     for name in here | there:
-        theirs, ours = (d[name].shape if name in d else "missing" for d in (there, here))
+        theirs = there[name].shape if name in there else "missing"
+        ours = whole_shape(here[name], owned[name]) if name in here else "missing"
         if theirs != ours:
             known = checkpoint.metadata | checkpoint.metadata.get("config", {})
             facts = [f"variant {known['variant']}"] if "variant" in known else []
@@ -237,4 +241,4 @@ def matched(checkpoint, what, there, here):
                 f"The checkpoint{' (' + ', '.join(facts) + ')' if facts else ''} does not fit this network: "
                 f"{what}{name} is {theirs} in the checkpoint and {ours} in the network."
             )
-    return [(here[name], there[name]) for name in here]
+    return [(here[name], columns_of(there[name], owned[name])) for name in here]

@@ -47,7 +47,10 @@ def input_diagnostic(x, init):
 def diagnosed(batches, net, init, out):
     """Yield `batches` of (images, labels); before the first, print to `out` what a look at it warns of. `net` is left in train mode."""
     for number, (x, labels) in enumerate(batches):
-        if number == 0 and len(x):  # one of several ranks may have no image
+        if number == 0 and not len(x):  # of one of several ranks
+            net.eval().without_images()
+            net.train()
+        elif number == 0:
             # In eval mode: dropout masks would differ from image to image and hide a signal that does not.
             warnings = [signal_diagnostic(net.eval().infer(x[:LOOKED_AT]))]
             if init is not None:

@@ -9,6 +9,7 @@ import numpy as np
 from tqdm import tqdm
 
 from minigrad.files import replacing
+from minigrad.names import no_formula
 from minigrad.ranks import ALONE
 from minigrad.training.arrays import to_host
 from minigrad.training.errors import TrainingError
@@ -115,8 +116,9 @@ def write(folder, p, labels, classes):
 
 
 def write_csv(path, heading, rows):
+    """A table whose texts no spreadsheet takes for formulas: names of classes and files are data. Raises OSError."""
     with replacing(path) as temporary, open(temporary, "w", newline="", encoding="utf-8", errors="backslashreplace") as file:
-        csv.writer(file).writerows([heading, *rows])
+        csv.writer(file).writerows([no_formula(cell) if isinstance(cell, str) else cell for cell in row] for row in (heading, *rows))
 
 
 def nearest(queries, features, k=6):

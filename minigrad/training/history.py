@@ -64,6 +64,11 @@ def draw(folder, rows, net, mean):
         raise TrainingError(f"Could not write the figures in {folder}: {reason(error)}.") from error
 
 
+def is_grey(mean):
+    """Whether a mean image (H, W, 3) is that of grey images: its three channels are equal."""
+    return bool((mean == mean[..., :1]).all())
+
+
 def first_kernels(net, mean):
     """The kernels of the first convolution as `plots.filters` takes them: an array for each tower, (k, k, 3, n), or (k, k, 1, n) if `mean`
     is grey. An empty list if there is none.
@@ -71,7 +76,7 @@ def first_kernels(net, mean):
     mean: the mean image (H, W, 3), or None."""
     kernels = [p.value for p in net.parameters() if p.value.ndim == 4]
     kernels = [to_host(W) for W in kernels if W.shape == kernels[0].shape]  # no later convolution sees three channels
-    if mean is not None and (mean == mean[..., :1]).all():
+    if mean is not None and is_grey(mean):
         # On grey images only the sum of a kernel's three colours matters; how they share it is left over from the starting weights.
         kernels = [W.sum(axis=2, keepdims=True) for W in kernels]
     return kernels

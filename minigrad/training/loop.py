@@ -2,7 +2,6 @@
 
 All that decides the next step is in the checkpoint, so a run that was stopped and resumed equals one that never was."""
 
-import functools
 import json
 import math
 import sys
@@ -140,7 +139,7 @@ class Run:
             raise TrainingError(f"A run with this config could not be resumed: {error}.") from None
         if checkpoint is not None:
             self.resume(checkpoint)
-        self.ranks.same("weights", self.sum_of_weights())
+        self.ranks.same("weights", self.sums_of_weights())
         self.ranks.told(self.write_first_files)
         if self.epoch >= self.epochs:
             print(f"All {self.epoch} epochs are done: --epochs must be larger than {self.epoch} to go on.", file=self.out)
@@ -157,11 +156,19 @@ class Run:
         if done and self.rows and not (self.output / CURVES).exists():  # it was killed between its checkpoint and its pictures
             self.try_to(draw, self.rows, self.net, self.mean)
 
-    def sum_of_weights(self):
-        """A check sum of all weights, where there is somebody to compare them with."""
+    def sums_of_weights(self):
+        """Check sums of all weights, where there is somebody to compare them with: of those that all ranks have, and from each rank of a
+        team of those that it has alone."""
         if self.ranks.size == 1:
             return None
-        return functools.reduce(lambda total, p: check_sum(np.ascontiguousarray(to_host(p.value)), total), self.net.parameters(), 0)
+        common = columns = 0
+        for p in self.net.parameters():
+            array = np.ascontiguousarray(to_host(p.value))
+            if p.owned is None:
+                common = check_sum(array, common)
+            else:
+                columns = check_sum(array, columns)
+        return common, self.ranks.team and self.ranks.team.all(columns)
 
     def resume(self, checkpoint):
         """Set net, optimizer, schedule and position as they were. Raises TrainingError for a checkpoint that does not fit."""
@@ -190,9 +197,18 @@ class Run:
 
     def save(self):
         """Write the checkpoint of the run as it stands; all ranks wait until it is there."""
-        self.ranks.told(self.write_checkpoint)
+        arrays = self.arrays()
+        self.ranks.told(lambda: self.write_checkpoint(*arrays))
 
-    def write_checkpoint(self):
+    def arrays(self):
+        """The weights and the velocities, {parameter's name: array} each, whole on rank 0."""
+        parameters, velocities = list(self.net.parameters()), velocities_of(self.optimizer)
+        names = [p.name for p in parameters]
+        values = self.ranks.whole(parameters, [p.value for p in parameters])
+        velocities = self.ranks.whole(parameters, [velocities[name] for name in names])
+        return dict(zip(names, values, strict=True)), dict(zip(names, velocities, strict=True))
+
+    def write_checkpoint(self, values, velocities):
         metadata = {
             "config": self.config,
             "epoch": self.epoch,
@@ -203,10 +219,7 @@ class Run:
             "step": self.net.step,
             "schedule": self.schedule.state(),
         }
-        save_checkpoint(self.path, Checkpoint(self.values(), velocities_of(self.optimizer), self.mean, metadata))
-
-    def values(self):
-        return {parameter.name: parameter.value for parameter in self.net.parameters()}
+        save_checkpoint(self.path, Checkpoint(values, velocities, self.mean, metadata))
 
     def train_epoch(self, signals):
         """Train on what is left of the epoch."""
@@ -276,16 +289,17 @@ class Run:
         self.rows.append(row)
         self.schedule.epoch_ended(row["val_top1_error"])
         self.epoch, self.batch, self.tally = self.epoch + 1, 0, Tally()
-        self.ranks.same(f"weights after epoch {self.epoch}", self.sum_of_weights())
-        self.ranks.told(self.write_files)
+        self.ranks.same(f"weights after epoch {self.epoch}", self.sums_of_weights())
+        arrays = self.arrays()
+        self.ranks.told(lambda: self.write_files(*arrays))
         print(sentence(name, row, self.epochs), file=self.out, flush=True)
         self.pace.said()
         if self.stalled and self.epoch < self.epochs and not self.schedule.finished:
             self.say_stalled()
 
-    def write_best(self, folder):
+    def write_best(self, folder, values):
         metadata = {"config": self.config, "history": self.rows}
-        save_checkpoint(folder / BEST, Checkpoint(self.values(), {}, self.mean, metadata))
+        save_checkpoint(folder / BEST, Checkpoint(values, {}, self.mean, metadata))
 
     def say_stalled(self):
         best, epochs = self.best, "1 epoch" if self.patience == 1 else f"{self.patience} epochs"
@@ -296,10 +310,10 @@ class Run:
             flush=True,
         )
 
-    def write_files(self):
+    def write_files(self, values, velocities):
         if self.best is self.rows[-1]:  # before the checkpoint, which says that this epoch is done
-            self.try_to(self.write_best)
-        self.write_checkpoint()
+            self.try_to(self.write_best, values)
+        self.write_checkpoint(values, velocities)
         self.try_to(write_history, self.rows)
         self.try_to(draw, self.rows, self.net, self.mean)
 

@@ -72,6 +72,8 @@ def evaluate(net, loss, batches, bar=None, ranks=ALONE):
             labels = labels[ranks.share(len(labels))]
             logits = net.infer(x)
             tally.add(loss.forward(logits, labels), logits, labels)
+        else:
+            net.without_images()
         if bar is not None:
             bar.update()
     tally.loss, tally.top1, tally.top5, tally.images = ranks.sum(tally.loss, tally.top1, tally.top5, tally.images)

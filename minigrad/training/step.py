@@ -82,8 +82,8 @@ def train_on_share(net, loss, optimizer, x, labels, ranks, inspect, late=0.0):
     N, mine, step = len(labels), ranks.share(len(labels)), net.step
     with Whole():
         try:
+            net.first_image = mine.start
             if len(x):
-                net.first_image = mine.start
                 logits = net.forward(x)
                 value = loss.forward(logits, labels[mine])
                 found = (value * len(x) / N, *top_k_errors(logits, labels[mine]))

@@ -17,9 +17,9 @@ RULES = {"saliency": ReLU, "deconvnet": DeconvReLU, "guided": GuidedReLU}
 
 @dataclass
 class Explanation:
-    """Of N images and one class of each. saliency (N, H, W), at least 0; deconvnet, guided (N, H, W, 3), with signs; layer: the name of the
-    layer that Grad-CAM looks at, None in a network without convolutions; cam (N, h, w), at least 0; weights (N, C): what each of its maps
-    counts, the towers' maps side by side."""
+    """Of N images and one class of each. saliency (N, H, W), at least 0; deconvnet, guided (N, H, W, 3), with signs, or (N, H, W, 1) for
+    grey images; layer: the name of the layer that Grad-CAM looks at, None in a network without convolutions; cam (N, h, w), at least 0;
+    weights (N, C): what each of its maps counts, the towers' maps side by side."""
 
     saliency: np.ndarray
     deconvnet: np.ndarray
@@ -29,20 +29,24 @@ class Explanation:
     weights: np.ndarray | None
 
 
-def explain(net, x, classes):
+def explain(net, x, classes, grey=False):
     """The `Explanation` of images x (N, H, W, 3), as the `Network` is fed them, and of one class of each, N integers.
 
+    grey: the network was trained on grey images, whose three channels are equal: only the sum of a pixel's three gradients means something,
+    and how they share it is left over from the starting weights.
     The network is in test mode; its gradients are overwritten. Three passes, each forward and backward."""
     passage = Passage(net, x)
     gradient = passage.back_from(classes)
     layer = last_maps(net)
     cam, weights = grad_cam(passage.joined(layer), passage.joined(layer, "gradient")) if layer else (None, None)
     deconvnet, guided = (Passage(net, x, RULES[name]).back_from(classes) for name in ("deconvnet", "guided"))
+    if grey:
+        gradient, deconvnet, guided = (one.sum(axis=-1, keepdims=True) for one in (gradient, deconvnet, guided))
     return Explanation(saliency(gradient), deconvnet, guided, layer, cam, weights)
 
 
 def saliency(gradient):
-    """How much a pixel counts, from the gradient (N, H, W, 3) of the score: the largest of its three numbers without their signs.
+    """How much a pixel counts, from the gradient (N, H, W, 1 or 3) of the score: the largest of its numbers without their signs.
 
     -> (N, H, W) (Simonyan et al. 2013, section 3.1)."""
     return np.abs(gradient).max(axis=-1)

@@ -21,11 +21,11 @@ KINDS = {
     "linear": (Linear, ()),
 }
 ALL = 1_000_000  # so many weights at most are shown all, unless somebody says how many
-SOME = 48  # else those of so many channels of each layer and tower
+SOME = 40  # else those of so many channels of each layer and tower
 EXPLAINED = 5  # classes that are followed back to the pixels
 
 
-def exploration(net, x, channels=None):
+def exploration(net, x, channels=None, grey=False):
     """What is to be shown of a `Network` in test mode and of images x (N, H, W, 3), float32, as it is fed them:
 
     nodes      a list of dicts: stage, tower, name, kind (see KINDS, or "other"), text, shape (H, W, C) or (units,) of its output, inputs
@@ -35,7 +35,8 @@ def exploration(net, x, channels=None):
     images     a list of N dicts: values (of each node, (C, H, W) or (units,)), masks ({number of a node: what dropout would multiply by in
                the next step of training, (units,)}), logits (K,), classes (the five most probable ones), backwards (see `backwards`)
 
-    channels: None for all where there are at most a million weights, else 48. The network's gradients are overwritten."""
+    channels: None for all where there are at most a million weights, else 40. grey: see `explain`. The network's gradients are
+    overwritten."""
     passage = Passage(net, x)
     values = [np.asarray(value) for value in passage.values().values()]
     steps = list(net.walk(len(x)))
@@ -51,7 +52,7 @@ def exploration(net, x, channels=None):
             "masks": {str(i): channels_first(drops[n]) for i, drops in masks.items()},
             "logits": passage.logits[n],
             "classes": best[n].tolist(),
-            "backwards": backwards(net, x[n], best[n]),
+            "backwards": backwards(net, x[n], best[n], grey),
         }
         for n in range(len(x))
     ]
@@ -124,8 +125,8 @@ def exchanges(steps, values):
     return [{"stage": s, "receivers": n, "bytes": sizes} for s, (sizes, n) in enumerate(zip(stages, receivers, strict=True))]
 
 
-def backwards(net, x, classes):
+def backwards(net, x, classes, grey):
     """What the scores of some classes hang on in one image x (H, W, 3): an `Explanation`'s arrays, an item for each class."""
-    found = explain(net, np.repeat(x[None], len(classes), axis=0), classes)
+    found = explain(net, np.repeat(x[None], len(classes), axis=0), classes, grey)
     shown = {"saliency": found.saliency, "deconvnet": found.deconvnet, "guided": found.guided, "layer": found.layer}
     return shown | ({"cam": found.cam, "weights": found.weights} if found.layer else {})

@@ -14,6 +14,8 @@ from minigrad.layers import ReLU
 class DeconvReLU(ReLU):
     """y = max(x, 0).    dx = max(dy, 0), whatever x was. x (N, ...)."""
 
+    is_relu = False  # what it lets back is not what it would be on the other side of a pooling
+
     def backward_slab(self, dy, y):
         return np.maximum(dy, 0), ()
 
@@ -23,6 +25,8 @@ class DeconvReLU(ReLU):
 
 class GuidedReLU(ReLU):
     """y = max(x, 0).    dx = dy where x > 0 and dy > 0, else 0. x (N, ...)."""
+
+    is_relu = False
 
     def backward_slab(self, dy, y):
         dx, _ = super().backward_slab(dy, y)

@@ -126,9 +126,10 @@ for step, time_ in zip(steps[1:], times[1:], strict=True):
 # %% [markdown]
 # **Read your own numbers.** Up to 64 bytes several of ours come with one fetch; from there on each costs a fetch of its own, and most of what is
 # fetched is thrown away. If fetches were all that counts, the curve would rise up to the dashed line and be flat behind it. Is it, on your machine?
-# On two cores of an AMD EPYC (Zen 4) it was not quite: 1, 1.2, 1.3 and 1.9 times as long up to 32 bytes, 7 times at 64, 18 times at 128, and 18 times at 256. So
-# the lines show, but something else grows along the axis as well: how much memory is touched in all, 4000 rows of 60 numbers, 1 MB on the left
-# and 61 MB on the right. The left end fits into a cache near the core, the right end into none, and there every line comes from memory.
+# On two cores of an AMD EPYC (Zen 4), on 2026-11-28, it was not quite: 3, 3 and 4 times as long as side by side up to 32 bytes, 10 to 15 times at 64, 20 to 29
+# times at 128 and 26 to 30 at 256 (three runs). So the lines show, between 32 bytes and 64, and two other things do. The first step already costs a factor of 3:
+# neighbours are copied many at a time, the others one by one. And something else grows along the axis: how much memory is touched in all, 4000 rows of 60 numbers,
+# 1 MB on the left and 61 MB on the right. The left end fits into a cache near the core, the right end into none, and there every line comes from memory.
 
 # %% [markdown]
 # ## 3 · Views

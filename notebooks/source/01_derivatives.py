@@ -84,14 +84,15 @@ plt.show()
 #
 # $$L(t) = \sum_i dy_i \, f_i(t) \qquad\Rightarrow\qquad \frac{\partial L}{\partial t_j} = \sum_i dy_i \, \frac{\partial f_i}{\partial t_j}$$
 #
-# (The round ∂ is read as d: $\partial L / \partial t_j$ is the slope of L when the one number $t_j$ moves and all others stay.) The right side says it of
-# a sum what everybody knows of slopes: a constant factor stays a factor, and the slope of a sum is the sum of the slopes.
+# (The round ∂ is read as d: $\partial L / \partial t_j$ is the slope of L when the one number $t_j$ moves and all others stay.) The right side
+# uses two rules for slopes: a constant factor stays a factor, and the slope of a sum is the sum of the slopes.
 #
 # That is exactly what `backward(dy)` is meant to return. So: shift one number of t up and down, look at the sum, divide.
 #
 # ### Exercise: the ten lines
 #
-# `f(t)` gives an array of the shape of `dy`. Change `t` in place, one number at a time, and restore it exactly. `f` may use its memory again for
+# `f(t)` gives an array of the shape of `dy`. Change `t` in place, one number at a time, and restore it exactly. t may have any number of axes:
+# `for i in np.ndindex(t.shape)` runs through all its indices, and `t[i]` is one number. `f` may use its memory again for
 # the next answer, so copy what it gives.
 
 # %% exercise="numerical_gradient"

@@ -73,7 +73,8 @@ plt.show()
 # %% [markdown]
 # ### Exercise: col2im
 #
-# `col2im(patches, shape, K, S, padding)` takes patches `(N·OH·OW, K·K·C)` back to an image of that shape. Loop over the K·K taps, not over the windows: tap (i, j) of *all* windows was read
+# `col2im(patches, shape, K, S, padding)` takes patches `(N·OH·OW, K·K·C)` back to an image of that shape. A **tap** is a place (i, j) in the window.
+# Loop over the K·K taps, not over the windows: tap (i, j) of *all* windows was read
 # from rows i, i + S, i + 2S, … and columns j, j + S, …, which is one slice. Two taps may lie on the same pixel, so add.
 
 # %% exercise="patches.add_back"
@@ -225,6 +226,8 @@ plt.show()
 # **Predict**: the paper's conv2 has K = 5, 2 × 48 channels in and 2 × 128 out. How many weights has it, and how many would it have in one tower?
 #
 # ### Exercise: blocks
+#
+# `np.zeros` makes float64 unless you say which dtype.
 
 # %% exercise="towers.block_weights"
 

@@ -192,8 +192,8 @@ print(check_layer(OneLineScatter, (3, 7, 6, 2), title="a scatter in one line", s
 # %% [markdown]
 # ## 3 · A tie is a kink
 #
-# Two equal numbers in a window: raise the first and y rises; lower it and nothing happens, since the other one is there. Left slope 0, right slope
-# 1. As with ReLU at 0 there is no derivative, and any share between is right, if the shares of a tie **add up to one dy**.
+# Two equal numbers in a window: raise the first and y rises; lower it and nothing happens, since the other one is there. The left slope is 0,
+# the right one 1. As with ReLU at 0 there is no derivative, and any share between is right, if the shares of a tie **add up to one dy**.
 #
 # **Predict** which of these four pass the checker on an image full of ties.
 

@@ -206,7 +206,8 @@ plt.show()
 # %% [markdown]
 # ### Exercise: the step
 #
-# In place: `p.value[...]` is the live array of a layer, and v is kept from step to step.
+# A parameter p has a name, `p.name`, such as "W" or "tower0.conv1.b"; its numbers, `p.value`; and its gradient, `p.grad`. Work in place: `p.value[...]` is the
+# live array of a layer, and v is kept from step to step.
 
 # %% exercise="sgd.step"
 
@@ -332,6 +333,9 @@ plt.show()
 # next to nothing. ReLU has slope 1 wherever it is on (§3.1).
 #
 # ### Exercise: tanh
+#
+# tanh is (eˣ − e⁻ˣ) / (eˣ + e⁻ˣ), and NumPy has it: `np.tanh`. Its slope, by the quotient rule, is 1 − tanh²: what forward has computed is all that backward
+# needs.
 
 # %% exercise="tanh.forward tanh.backward"
 

@@ -391,7 +391,7 @@ print(f"{connected / net.num_parameters():.0%} of the parameters are in fc6, fc7
 # %% [markdown]
 # That explains both decisions. In 2012, with 128 images, towers were the cheap way. Today, with thousands of images on many devices, gradients
 # are. And since nearly all parameters are in the fully connected layers, Krizhevsky proposed in 2014 to cut convolutions by images and connected layers by
-# units ("One weird trick").
+# units ("One weird trick"): notebook [13](13_many_machines.ipynb) does it.
 #
 # ## 8 · Four rituals
 

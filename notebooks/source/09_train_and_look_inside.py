@@ -55,6 +55,9 @@ print(f"offsets 0 to {places - 1}: {places} x {places} x 2 = {places**2 * 2:,}; 
 # The last place counts. Off by one in a paper that everybody has read.
 #
 # ### Exercise: crops and mirrors
+#
+# `rng.integers(0, n)` draws one of 0 … n − 1, all equally likely, and `rng.random()` a number from 0 up to 1. `a[::-1]` runs backwards
+# through the first axis of a, `a[:, ::-1]` through the second.
 
 # %% exercise="augment.crop_flip"
 
@@ -122,6 +125,8 @@ plt.show()
 
 # %% [markdown]
 # ### Exercise: colour noise
+#
+# `rng.standard_normal(shape)` draws from N(0, 1). The formula is for one image and its n, a column; with a row for each image, `V @ v` becomes `rows @ V.T`.
 
 # %% exercise="augment.colour_noise"
 
@@ -158,6 +163,8 @@ for classes in (10, 1000):
 
 # %% [markdown]
 # ### Exercise: the top-k error
+#
+# `np.argsort(a, axis=1)` gives for each row the places of its numbers, the smallest number's first.
 
 # %% exercise="metrics.top_k"
 

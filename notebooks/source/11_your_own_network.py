@@ -4,7 +4,7 @@
 # **The question.** All that you have seen (training, resuming, ten crops, figures, export, a benchmark) belongs to AlexNet. What does it take to have it for
 # another network, an old one, or one that nobody has built before?
 #
-# **You will** write LeNet-5 in thirty lines, train it on a folder of pictures from the command line, check its gradients, and then build a network of your
+# **You will** read LeNet-5 in some thirty lines, train it on a folder of pictures from the command line, check its gradients, and then build a network of your
 # own and race it against LeNet. About 45 minutes. No checker here says *right*: the validation error does.
 #
 # Before: [10 · Make it fast](10_make_it_fast.ipynb). Next: [12 · What the web gets wrong](12_what_the_web_gets_wrong.ipynb).

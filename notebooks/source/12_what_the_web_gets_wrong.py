@@ -6,7 +6,7 @@
 # **You will** take nine things that are often said, look at where each comes from, and let a cell decide: by counting, or by building both and comparing. No
 # exercise to hand in, only things to predict. About 40 minutes.
 #
-# Before: [11 · A network of your own](11_your_own_network.ipynb). Start again: [00 · Arrays](00_arrays.ipynb).
+# Before: [11 · A network of your own](11_your_own_network.ipynb). Next: [13 · Many machines](13_many_machines.ipynb).
 #
 # **The sources.** The *paper*: Krizhevsky, Sutskever and Hinton, "ImageNet Classification with Deep Convolutional Neural Networks", NIPS 2012. The *program of
 # 2012*: Computer History Museum, `AlexNet-Source-Code`, 2025; its numbered settings lie in `layers/`, and number 145 is the paper's network (its notes end with the
@@ -279,4 +279,4 @@ assert sum(listed) - 55 * 48 * 96 + 55 * 55 * 96 == 659_272
 #
 # *(your answer)*
 #
-# In the library: `alexnet.py`; `python alexnet.py summary` prints the totals in circulation.
+# In the library: `alexnet.py`; `python alexnet.py summary` prints the totals in circulation. Next: [13 · Many machines](13_many_machines.ipynb).

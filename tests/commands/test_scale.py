@@ -23,23 +23,23 @@ def test_what_travels(paper):
     assert scale.sizes(AlexNet("owt")).activations == paper.activations
 
 
-@pytest.mark.parametrize("ranks, plain, split", [(1, 0, 0), (2, 244, 28), (4, 366, 69), (8, 427, 145), (64, 480, 1174)])
-def test_bytes_in_one_group(paper, ranks, plain, split):
+@pytest.mark.parametrize("ranks, plain, hybrid", [(1, 0, 0), (2, 244, 28), (4, 366, 69), (8, 427, 145), (64, 480, 1174)])
+def test_bytes_in_one_group(paper, ranks, plain, hybrid):
     """Up to 26 GPUs the activations are fewer; that many need a machine of as many."""
     m = machines(group=64)
-    assert [round(way(paper, m, ranks)[0] / 1e6) for way in (scale.plain_step, scale.split_step)] == [plain, split]
+    assert [round(way(paper, m, ranks)[0] / 1e6) for way in (scale.plain_step, scale.hybrid_step)] == [plain, hybrid]
 
 
 def test_groups_send_little_between_machines(paper):
     """Of 64 GPUs in machines of 8: 128 MB of activations in each machine, 70 MB of gradients between them."""
-    sent, _ = scale.split_step(paper, machines(), 64)
+    sent, _ = scale.hybrid_step(paper, machines(), 64)
     activations = 7 * 128 * paper.activations * 4
     assert round(activations / 1e6) == 128 and round((sent - activations) / 1e6) == 70
 
 
 def test_a_network_without_end_makes_only_tree_levels(paper):
     free = machines(between=1e30, inside=1e30)
-    for way in (scale.plain_step, scale.split_step):
+    for way in (scale.plain_step, scale.hybrid_step):
         assert way(paper, free, 1) == (0, free.step)
         assert way(paper, free, 1024)[1] == pytest.approx(free.step + 2 * 10 * 1e-5 * 5)
 
@@ -49,7 +49,7 @@ def test_gradients_hide_behind_backward_and_activations_do_not(paper):
     assert seconds == pytest.approx(0.007 + (sent / 50e9 - 0.6 * 0.007) + 2 * 6 * 1e-5 * 5)
     assert scale.plain_step(paper, machines(step=1.0), 64)[1] == pytest.approx(1 + 2 * 6 * 1e-5 * 5)
     activations = 7 * 128 * paper.activations * 4
-    assert scale.split_step(paper, machines(step=1.0), 64)[1] == pytest.approx(1 + activations / 450e9 + 2 * 6 * 1e-5 * 5)
+    assert scale.hybrid_step(paper, machines(step=1.0), 64)[1] == pytest.approx(1 + activations / 450e9 + 2 * 6 * 1e-5 * 5)
 
 
 def test_the_page(capsys):
@@ -60,6 +60,7 @@ def test_the_page(capsys):
     assert list(rows) == ["1", "2", "4", "8", "16", "32", "64", "128", "256", "512", "1,024"]
     assert rows["1"][3:9] == ["0.0", "7.00", "100%", "105.1", "min", "|"]  # 90 epochs of 10,010 steps
     assert rows["64"][5] == "54%" and "89%" in rows["64"]
+    assert rows["1,024"][3:] == "487.2 13.54 52% 12 s | 205.2 8.29 84% 7 s | 3,110.3".split()  # with pencil and paper
 
 
 def test_refused(capsys):

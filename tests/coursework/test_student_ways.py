@@ -11,7 +11,7 @@ from student_ways import exercise_of, is_said, text_with, ways, written
 from minigrad.coursework.cases import Case
 from minigrad.coursework.exercises import ALL, EXERCISES
 from minigrad.coursework.hidden import hidden_cases
-from minigrad.coursework.judge import properties, randomness
+from minigrad.coursework.judge import properties, randomness, sums
 from minigrad.coursework.judge.one_case import run_case
 from minigrad.coursework.judge.request import judge
 from minigrad.coursework.judge.runner import run
@@ -102,6 +102,7 @@ def test_reasons_that_properties_give_are_hints_of_known_mistakes():
     """So that they may be said of hidden cases, too."""
     hints = {mistake.hint for exercise in ALL for mistake in exercise.mistakes}
     text = inspect.getsource(randomness) + inspect.getsource(properties)
+    assert {text for name, text in vars(sums).items() if name.isupper()} <= hints
     reasons = set(re.findall(r'(?:reason=|reason = |return |\d: |N: |^        )"([^"]+\.)"', text, re.MULTILINE))
     assert {randomness.GENERATOR} | reasons <= hints and len(reasons) >= 12, reasons - hints
 

@@ -75,10 +75,8 @@ def test_evaluate_and_predict(fake_gpus, run, folder, tmp_path, capsys, device):
 
 
 def test_figures(fake_gpus, run, tmp_path, capsys):
-    for place in ("cpu", "0,1"):
-        printed(capsys, "figures", "--checkpoint", run, "--sample", "8", "--output", tmp_path / place, "--device", place)
-    names = {path.name for path in (tmp_path / "cpu").glob("*.png")}
-    assert len(names) == 7 and names == {path.name for path in (tmp_path / "0,1").glob("*.png")}
+    printed(capsys, "figures", "--checkpoint", run, "--sample", "8", "--output", tmp_path / "drawn", "--device", "0,1")
+    assert len(list((tmp_path / "drawn").glob("*.png"))) == 7
 
 
 def test_fine_tuning(fake_gpus, run, folder, tmp_path):

@@ -14,6 +14,7 @@ from test_cuda_memory import in_a_new_thread, step
 from alexnet import AlexNet
 from minigrad import SGD, Device, Linear, Parameter, cuda, data
 from minigrad.cuda.device import say_if_apart
+from minigrad.cuda.kernels import Fields
 from minigrad.device import CPU
 
 # ---- no GPU, for all kinds of reasons
@@ -210,7 +211,7 @@ def test_a_kernels_arguments_are_checked(fake_gpus, mistake, error):
         with pytest.raises(ValueError, match="2,147,483,648 numbers are more than a kernel can count"):
             device.launch("activation", "relu_forward", 1 << 31, x, x, 32)
         with pytest.raises(TypeError, match="struct Pool has the fields N, H, W, C, K, S, OH, OW, relu, but N were given"):
-            device.launch("pool", "maxpool_backward", 32, x, device.empty((4, 8), np.uint8), x, {"N": 1})
+            device.launch("pool", "maxpool_backward", 32, x, device.empty((4, 8), np.uint8), x, Fields(N=1))
 
 
 def test_an_array_of_another_device_is_refused(fake_gpus):
@@ -263,6 +264,47 @@ def test_a_gradient_that_cannot_be_used(fake_gpus):
     sgd = SGD([on_gpu(device, "W", value, value.astype(np.float64))])
     with pytest.raises(TypeError, match="g must be an array of float32 on a GPU, not float64"):
         sgd.step()
+
+
+# ---- products
+
+
+def test_products_take_matrices_as_they_lie(fake_gpus):
+    device, (a, b) = Device("0"), np.random.default_rng(0).standard_normal((2, 12, 12)).astype(np.float32)
+    A, B = device.asarray(a), device.asarray(b)
+    for rows, inner, columns in ((4, 8, 12), (1, 8, 5), (7, 1, 3), (6, 5, 1), (1, 1, 1)):
+        out = device.empty((rows, columns), np.float32)
+        for x, X in ((a[:rows, :inner], A[:rows, :inner]), (a[:inner, :rows].T, A[:inner, :rows].T)):
+            for y, Y in ((b[:inner, :columns], B[:inner, :columns]), (b[:columns, :inner].T, B[:columns, :inner].T)):
+                assert device.matmul(X, Y, out) is out
+                np.testing.assert_allclose(out.get(), x @ y, rtol=1e-4, atol=1e-5)
+                device.matmul(X, Y, out, add=True)
+                np.testing.assert_allclose(out.get(), 2 * (x @ y), rtol=1e-4, atol=1e-5)
+
+
+def test_products_that_are_none(fake_gpus):
+    device = Device("0")
+    with device:
+        a, b, out = (device.xp.ones(shape, np.float32) for shape in ((4, 8), (8, 6), (4, 6)))
+        with pytest.raises(ValueError, match=r"a product of \(4, 8\) and \(4, 8\) does not give \(4, 6\)"):
+            device.matmul(a, a, out)
+        with pytest.raises(TypeError, match="a product of float32 and float64 does not give float32"):
+            device.matmul(a, b.astype(np.float64), out)
+        with pytest.raises(ValueError, match="whose rows or columns are contiguous, not shape"):
+            device.matmul(device.xp.ones((8, 16), np.float32)[::2, ::2], b, out)
+        with pytest.raises(ValueError, match="rows of a product must be contiguous"):
+            device.matmul(a, b, device.xp.ones((6, 4), np.float32).T)
+    assert fake_gpus.count("gemm") == 0
+
+
+def test_a_sum_of_rows_is_no_product_in_tf32(fake_gpus):
+    device, a = Device("0"), np.random.default_rng(0).standard_normal((5, 7))
+    for dtype in (np.float32, np.float64, np.float32):
+        for rows in (3, 5):
+            found = device.sum_of_rows(device.asarray(a[:rows].astype(dtype)))
+            assert found.shape == (7,) and found.dtype == dtype
+            np.testing.assert_allclose(found.get(), a[:rows].sum(axis=0), rtol=1e-5)
+    assert fake_gpus.count("gemm compute type 68") == 4 and fake_gpus.count("gemm compute type 77") == 0
 
 
 # ---- loading

@@ -142,14 +142,43 @@ def check_pool(run, N, H, W, C, K, S):
     close(dx, layer.backward_slab(dy, kept)[0] * (x > 0), TOLERANCE[run.dtype.name])
 
 
+def check_norm_and_pool(run, size, relu, N, H, W, C, K, S):
+    """In one and one after the other: the same bits."""
+    x = 3 * normal(run, N, H, W, C)
+    x[0, 0, 0, 1], x[:, :, 2] = np.nan, x[:, :, 1]  # ties
+    norm, pool = LocalResponseNorm(size, 0.3, 0.75, 1), MaxPool2d(K, S)
+    OH, OW = output_size(H, K, S, 0, 0), output_size(W, K, S, 0, 0)
+    n = {"rows": N * H * W, "C": C, "half": size // 2, "relu": relu, "k": norm.k, "alpha": norm.alpha, "beta": norm.beta}
+    d = {"N": N, "H": H, "W": W, "C": C, "K": K, "S": S, "OH": OH, "OW": OW, "relu": 0}
+    dy, between, dbetween = normal(run, N, OH, OW, C, seed=1), run.empty(*x.shape), run.empty(*x.shape)
+    both = [(run.empty(*dy.shape), run.empty(*dy.shape, dtype=np.uint8), run.empty(*x.shape)) for _ in range(2)]
+    (y, winner, dx), (one_y, one_winner, one_dx) = both
+    run("lrn", "lrn_forward", x, between, n)
+    run("pool", "maxpool_forward", between, y, winner, d)
+    run("pool", "maxpool_backward", dy, winner, dbetween, d)
+    run("lrn", "lrn_backward", x, dbetween, dx, n)
+    run("norm_pool", "norm_pool_forward", x, one_y, one_winner, n, d)
+    run("norm_pool", "norm_pool_backward", x, dy, one_winner, one_dx, n, d)
+    for one, two in ((one_y, y), (one_winner, winner), (one_dx, dx)):
+        np.testing.assert_array_equal(one, two)
+    x[0, 0, 0, 1] = 1
+    seen = np.maximum(x, 0) if relu else x
+    z, kept = norm.forward_slab(seen, 0)
+    expected, won = pool.forward_slab(z, 0)
+    run("norm_pool", "norm_pool_forward", x, y, winner, n, d)
+    run("norm_pool", "norm_pool_backward", x, dy, winner, dx, n, d)
+    close(y, expected, TOLERANCE[run.dtype.name])
+    close(dx, norm.backward_slab(pool.backward_slab(dy, won)[0], kept)[0] * ((x > 0) if relu else 1), TOLERANCE[run.dtype.name])
+
+
 def check_dropout(run, units, p, key, step, scale):
     x = normal(run, 6, units)
 
     def masked(x, first_unit=0, first_image=0, relu=0, z=None):
         y, d = run.empty(*x.shape), {"images": len(x), "first_image": first_image, "units": x.shape[1], "first_unit": first_unit}
         d["relu"] = relu
-        d |= {"step_low": step & 0xFFFFFFFF, "step_high": step >> 32, "key_low": key & 0xFFFFFFFF, "key_high": key >> 32}
-        run("dropout", "dropout", aligned(x), aligned(x if z is None else z), y, d | {"threshold": round(p * 2**32), "scale": scale})
+        d |= {"key_low": key & 0xFFFFFFFF, "key_high": key >> 32, "threshold": round(p * 2**32), "scale": scale}
+        run("dropout", "dropout", aligned(x), aligned(x if z is None else z), y, d, step)
         return y
 
     keep = random_bits(key, step, 0, 6, 0, units) >= round(p * 2**32)
@@ -208,6 +237,15 @@ def check_sgd(run, sizes, aligned=True):
         close(run.backend.numpy(v), wanted[1], TOLERANCE[run.dtype.name])
 
 
+def check_exchange(run, widths):
+    parts = [normal(run, 7, width, seed=width) for width in widths]
+    whole, first = run.empty(7, sum(widths)), 0
+    for part in parts:
+        run("towers", "put_beside", part, whole, {"rows": 7, "width": part.shape[1], "whole": whole.shape[1], "to": first})
+        first += part.shape[1]
+    np.testing.assert_array_equal(whole, np.concatenate(parts, axis=-1))
+
+
 def check_activations(run, n):
     x, dy = normal(run, n), normal(run, n, seed=1)
     x[:3] = 0, np.nan, -np.inf
@@ -240,6 +278,12 @@ def check(run, file):
             check_dropout(run, units, p, 0x0123456789ABCDEF, 2**33 + 5, scale)
     elif file == "activation":
         check_activations(run, 52)
+    elif file == "norm_pool":
+        for size, relu, case in ((5, 1, POOLS[0]), (5, 0, POOLS[2]), (3, 1, POOLS[3]), (1, 0, POOLS[4])):
+            check_norm_and_pool(run, size, relu, *case)
+    elif file == "towers":
+        for widths in ((12,), (8, 4), (4, 16, 8)):
+            check_exchange(run, widths)
     elif file == "optim":
         for sizes in ((40,), (12, 7, 40), (1, 4, 2)):
             check_sgd(run, sizes)

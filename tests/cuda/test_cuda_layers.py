@@ -120,6 +120,36 @@ def test_a_relu_and_the_layer_behind_it(fake_gpus, behind):
     assert (fake_gpus.count("kernel relu_forward") == 0) == (fake_gpus.count("kernel relu_backward") == 0) == taken_in
 
 
+IN_ONE = {  # layers with a normalisation and a pooling, the shape of x, whether a GPU makes one of the two
+    "as in the paper": (lambda: {"relu": ReLU(), "norm": LocalResponseNorm(), "pool": MaxPool2d(3, 2)}, (2, 7, 9, 8), True),
+    "without a relu": (lambda: {"norm": LocalResponseNorm(5, 0.3, 0.6, 1), "pool": MaxPool2d(2, 3)}, (2, 7, 9, 4), True),
+    "odd channels": (lambda: {"norm": LocalResponseNorm(), "pool": MaxPool2d(3, 2)}, (2, 7, 9, 6), False),
+    "another window": (lambda: {"norm": LocalResponseNorm(3), "pool": MaxPool2d(3, 2)}, (2, 7, 9, 8), False),
+    "a relu between": (lambda: {"norm": LocalResponseNorm(), "relu": ReLU(), "pool": MaxPool2d(3, 2)}, (2, 7, 9, 8), False),
+    "nothing behind": (lambda: {"pool": MaxPool2d(3, 2), "norm": LocalResponseNorm()}, (2, 7, 9, 8), False),
+}
+
+
+@pytest.mark.parametrize("layers", IN_ONE)
+def test_normalisation_and_pooling_in_one(fake_gpus, layers):
+    """The numbers of two, whatever lies between; also of an x at an odd address, and alone afterwards."""
+    make, shape, taken_in = IN_ONE[layers]
+    x = np.random.default_rng(0).standard_normal(shape)
+    dy = np.random.default_rng(1).standard_normal(Sequential(**make()).output_shape(shape))
+    expected = both_ways(Sequential(**make()).astype("float64"), x, dy)
+    device, net = Device("0"), Sequential(**make()).astype("float64").to(Device("0"))
+    odd = device.asarray(np.array([0.0, *x.flat]))[1:].reshape(shape)
+    for there in (device.asarray(x), odd):
+        for a, b in zip(both_ways(net, there, dy), expected, strict=True):
+            assert relative_error(a, b) < 1e-12
+        np.testing.assert_array_equal(net.device.numpy(net.backward(dy)), net.device.numpy(net.backward(dy)))
+    assert (fake_gpus.count("kernel norm_pool_forward") == 2) == (fake_gpus.count("kernel lrn_forward") == 0) == taken_in
+    pool = net["pool"]
+    shape = (1, 9, 9, 4)
+    x = np.random.default_rng(0).standard_normal(shape)
+    np.testing.assert_array_equal(pool.forward(x).get(), MaxPool2d(pool.kernel_size, pool.stride).forward(x))
+
+
 def test_gradients_on_the_gpu_itself(one_gpu):
     """In float64, against numerical differences."""
     layer = Conv2d(2, 3, 3, padding=1, std=0.5, rng=np.random.default_rng(1)).astype("float64").to(Device("0"))

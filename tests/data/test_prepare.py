@@ -166,6 +166,29 @@ def test_a_run_that_was_stopped_goes_on(interrupted, prepared):
     assert not [path.name for path in out.iterdir() if ".tmp" in path.name]
 
 
+def test_a_run_that_was_killed_between_its_last_file_and_tidying_up_is_tidied_up(interrupted, prepared):
+    root, out = interrupted
+    needed = {path: path.read_bytes() for path in [*out.glob("*.npz"), *out.glob("plan*")]}
+    prepare(root, out, side=32, skip_bad=True, workers=1, stream=io.StringIO())
+    for path, whole in needed.items():
+        path.write_bytes(whole)
+    prepare(root, out, side=32, skip_bad=True, workers=1, stream=io.StringIO())
+    assert content(out) == content(prepared[0]) and not any(path.exists() for path in needed)
+
+
+def test_what_workers_of_a_killed_run_leave_meanwhile_is_removed(interrupted, prepared, monkeypatch):
+    root, out = interrupted
+    module = sys.modules["minigrad.data.prepare"]  # the package has a function of that name
+
+    def late(*arguments, finish=module.finish):
+        (out / "train-00001.99.tmp.bin").write_bytes(b"half")
+        finish(*arguments)
+
+    monkeypatch.setattr(module, "finish", late)
+    prepare(root, out, side=32, skip_bad=True, workers=1, stream=io.StringIO())
+    assert content(out) == content(prepared[0]) and not list(out.glob("*.tmp*"))
+
+
 def test_a_set_that_is_finished_is_checked_and_mended(folders, prepared, tmp_path):
     out = tmp_path / "set"
     shutil.copytree(prepared[0], out)

@@ -21,6 +21,21 @@ def test_memory_is_used_again_once_nobody_has_it():
     assert pool.empty((100, 200), np.float64).ctypes.data == place and place % 64 == 0
 
 
+def test_temporaries_of_different_sizes_share_their_memory():
+    """As those of layers one after the other; but none lies in more than twice the memory that it needs."""
+    pool = Pool()
+    for size in (1000, 990, 1003, 800, 510):
+        pool.empty((size, 1000), np.float32)
+    assert pool.fresh_blocks == 1
+    pool.empty((400, 1000), np.float32)
+    assert pool.fresh_blocks == 2
+    a = pool.empty((990, 1000), np.float32)
+    a[...] = 1
+    b = pool.empty((990, 1000), np.float32)
+    b[...] = 2
+    assert (a == 1).all() and pool.fresh_blocks == 3
+
+
 def test_memory_that_lies_unused_is_given_back_before_there_is_none(monkeypatch):
     pool, left = Pool(), [1]
     pool.empty((300, 300), np.float32)

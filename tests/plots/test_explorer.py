@@ -71,6 +71,20 @@ def test_names_end_no_element_and_come_back():
     assert text.count("{{") == text.count("{{numbers}}") == 1  # the name alone
 
 
+def test_the_largest_of_others_is_left_out(rng):
+    """ReLUs and poolings, at a stage's beginning too; but not what only calls itself so."""
+    first, second, x = (rng.standard_normal((2, 5, 6)).astype(np.float32) for _ in range(3))
+    both = np.concatenate([first, second])
+    pooled = np.stack([both[:, r : r + 3, q : q + 3].max(axis=(1, 2)) for r in (0, 2) for q in (0, 2)], axis=1).reshape(4, 2, 2)
+    facts = {"kernel_size": 3, "stride": 2}
+    kinds = [("conv", []), ("conv", []), ("relu", []), ("relu", [0]), ("relu", [1]), ("pool", [0, 1])]
+    nodes = [{"kind": kind, "inputs": inputs, "facts": facts} for kind, inputs in kinds]
+    values = [first, second, np.maximum(x, 0), np.maximum(first, 0), np.maximum(second, second / 8), pooled]
+    left = explorer.without_maxima(nodes, x, values)
+    assert [value is None for value in left] == [False, False, True, True, False, True]
+    assert left[0] is first and left[4] is values[4]
+
+
 def test_pictures_of_magnitudes():
     x = np.linspace(0, 1, 1001).astype(np.float32)
     x[-1] = 50  # one of many

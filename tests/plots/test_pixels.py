@@ -9,6 +9,15 @@ from drawn import pixels, some_images
 from minigrad import plots
 
 
+def test_one_number_for_a_pixel_is_a_grey(tmp_path):
+    one = np.linspace(-1, 1, 81).reshape(1, 9, 9, 1)
+    explanation = SimpleNamespace(saliency=np.zeros((1, 9, 9)), deconvnet=one, guided=-one, cam=None)
+    plots.backwards(some_images(1), ["a"], explanation, tmp_path / "b.png")
+    found = pixels(tmp_path / "b.png").astype(int)
+    right = found[:, 6 * found.shape[1] // 10 :]  # deconvnet and guided
+    assert np.ptp(right, axis=-1).max() == 0 and len(np.unique(right)) > 60
+
+
 @pytest.mark.parametrize("with_cam", [True, False])
 def test_a_row_for_each_image(tmp_path, with_cam):
     shape, middle = (2, 9, 9), np.zeros((2, 9, 9, 3))

@@ -77,6 +77,11 @@ def test_what_is_written(tmp_path):
         assert list(csv.reader(file))[1:] == [["f", "1", "1.0", "1.0"], ["a", "2", "0.5", "0.0"], ["b, too", "1", "0.0", "0.0"]]
 
 
+def test_names_in_tables_are_no_formulas(tmp_path):
+    evaluation.write_csv(tmp_path / "table.csv", ["image", "=1+1"], [["@a.png", -0.5], ["-b.png", 1], ["c=d.png", 2]])
+    assert (tmp_path / "table.csv").read_text() == "image,'=1+1\n'@a.png,-0.5\n'-b.png,1\nc=d.png,2\n"
+
+
 def test_the_papers_tables():
     text = evaluation.beside_the_paper("mine", 3, 10, 0.4066, 0.1821)
     lines = text.splitlines()

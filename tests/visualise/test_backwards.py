@@ -164,6 +164,14 @@ def test_explain_brings_all_together(loops):
     assert found.cam.max() > 0
 
 
+def test_of_grey_images_only_the_sum_of_the_colours_is_shown(loops):
+    net, x, expected = loops
+    found = explain(net, x, CLASSES, grey=True)
+    np.testing.assert_allclose(found.saliency, np.abs(expected["saliency"][0].sum(axis=-1)), atol=1e-12)
+    np.testing.assert_allclose(found.deconvnet, expected["deconvnet"][0].sum(axis=-1, keepdims=True), atol=1e-12)
+    np.testing.assert_allclose(found.guided, expected["guided"][0].sum(axis=-1, keepdims=True), atol=1e-12)
+
+
 def test_saliency_is_the_largest_of_the_colours():
     np.testing.assert_array_equal(saliency(np.array([[[[1.0, -5, 2]]]])), [[[5.0]]])
 

@@ -8,7 +8,8 @@ from minigrad.commands.benchmark import cpu, gpu, several, sweep
 from minigrad.commands.benchmark.peers import NEEDS
 from minigrad.commands.errors import UsageError, cannot_be_written
 from minigrad.commands.memory import enough_memory
-from minigrad.commands.networks import make_network
+from minigrad.commands.networks import make_network, share_columns
+from minigrad.commands.scale import sizes
 
 TRAINING, INFERENCE = [64], [1, 16, 128]  # batch sizes
 
@@ -16,6 +17,8 @@ TRAINING, INFERENCE = [64], [1, 16, 128]  # batch sizes
 def command(Network, arguments):
     a = arguments
     a.device = a.ranks.deal(a.device, Network.variants[a.variant].towers)
+    if a.hybrid is not None:
+        a.ranks.divide(a.hybrid or a.ranks.size)
     net = make_network(Network, vars(a), a.classes)
     if a.ranks.size > 1:
         batch_size, *more = a.batch_size or TRAINING
@@ -23,8 +26,10 @@ def command(Network, arguments):
             raise UsageError(
                 "Several processes measure their training step together, at one --batch-size: start the rest without the launcher."
             )
+        whole = sizes(net)
+        share_columns(net, a.ranks)
         a.ranks.use(net.towers.devices)
-        several.benchmark(net, a.ranks, batch_size=batch_size, steps=a.steps or 7)
+        several.benchmark(net, whole, a.ranks, batch_size=batch_size, steps=a.steps or 7)
         return 0
     gpus = [device.is_gpu for device in net.towers.devices]
     if any(gpus) and not all(gpus):

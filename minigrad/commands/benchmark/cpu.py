@@ -101,7 +101,8 @@ def beside(names, make, *, batch_size, steps, inference, threads, out=None):
     """Print the sides of these names in turn, ours first, and return their `Times`."""
     all_times, waited, repeated, apart = measure(["minigrad", *names], make, threads, inference, batch_size, steps)
     what = "forward alone" if inference else "training step"
-    print(f"\n{what}, batch {batch_size}, {threads} threads, each side in a process of its own, {steps} turns of each, in turn", file=out)
+    with_threads = f"{threads} thread{'s' * (threads > 1)}"
+    print(f"\n{what}, batch {batch_size}, {with_threads}, each side in a process of its own, {steps} turns of each, in turn", file=out)
     print(f"{'':19s} {'median ms':>10s} {'from':>9s} {'to':>9s} {'images/s':>9s} {'ours is':>8s} {'memory MB':>10s}  version", file=out)
     ours = all_times[0].median
     for times in all_times:

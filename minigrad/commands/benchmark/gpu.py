@@ -71,17 +71,18 @@ class TheirStep:
         return self.between(start, self.mark())
 
 
-def work(layer, x, y, itemsize=4):
+def work(layer, x, y, itemsize=4, stay=False):
     """What a layer computes and moves in forward and in backward: for each, a list of (operations, bytes), one for each kernel.
 
-    x, y: shapes of a batch. Every array counts once for each kernel that reads or writes it."""
+    x, y: shapes of a batch. stay: whether a convolution's patches stay for backward. Every array counts once for each kernel that reads or
+    writes it."""
     X, Y = (itemsize * int(np.prod(shape, dtype=np.int64)) for shape in (x, y))
     if operations := 2 * layer.multiply_adds(x):
         P, W = itemsize * layer.unfolded(x), itemsize * layer.W.size
         unfold, product = [(0, X + P)] if P else [], [(operations, (P or X) + W + Y)]
         wanted = getattr(layer, "input_gradient", True)  # its gradient takes the same ways once more, and reads x where a ReLU is taken in
         fold = [(0, X + P + X * layer.relu)] if P else []
-        return unfold + product, unfold + product + (product + fold if wanted else [])
+        return unfold + product, (not stay) * unfold + product + (product + fold if wanted else [])
     if not isinstance(layer, ImageLayer):  # Flatten, which moves nothing
         return [], []
     keeps = layer.keeps()
@@ -102,12 +103,12 @@ class Stopwatch:
 
     def timed(self, function, name, direction, layer):
         def call(*arguments):
-            if direction == "forward":
-                shape = arguments[0].shape
-                self.work[layer] = name, work(layer, shape, layer.output_shape(shape))
             start = layer.device.mark()
             result = function(*arguments)
             self.marks.append((name, direction, layer.device, start, layer.device.mark()))
+            if direction == "forward":
+                shape, kept = arguments[0].shape, getattr(getattr(layer, "way", None), "kept", None)
+                self.work[layer] = name, work(layer, shape, layer.output_shape(shape), stay=kept is not None)
             return result
 
         return call
@@ -139,7 +140,7 @@ def ceilings(device):
     a = device.asarray(np.random.default_rng(0).standard_normal((LARGE, LARGE), np.float32))
     b, xp = device.empty(a.shape, a.dtype), device.xp
     copied = median_of(device, lambda: xp.copyto(b, a))
-    return 2 * a.nbytes / copied, 2 * LARGE**3 / median_of(device, lambda: xp.matmul(a, a, out=b))
+    return 2 * a.nbytes / copied, 2 * LARGE**3 / median_of(device, lambda: device.matmul(a, a, b))
 
 
 def benchmark(net, *, batch_size, steps, against=None, out=None):

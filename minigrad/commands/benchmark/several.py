@@ -4,6 +4,7 @@ import statistics
 import time
 
 from minigrad.commands.benchmark.cpu import batch
+from minigrad.commands.traffic import report
 from minigrad.layers import SoftmaxCrossEntropy
 from minigrad.optim import SGD
 from minigrad.training.step import train_on_share
@@ -34,8 +35,9 @@ class Never:
         pass
 
 
-def benchmark(net, ranks, *, batch_size, steps, out=None):
-    """Print how long a training step of all ranks takes with the exchange behind backward, after it, and without one, in turn."""
+def benchmark(net, sizes, ranks, *, batch_size, steps, out=None):
+    """Print how long a training step of all ranks takes with the exchange behind backward, after it, and without one, in turn; and what it
+    sends. sizes: the `Sizes` of the whole network."""
     images, labels = batch(net, batch_size)
     mine = images[ranks.share(batch_size)]
     loss, optimizer = SoftmaxCrossEntropy().to(net.device), SGD(net.parameters(), 1e-3)
@@ -44,8 +46,10 @@ def benchmark(net, ranks, *, batch_size, steps, out=None):
     for step in range(steps + 1):
         for name, way in ways.items():
             ranks.sum(0)  # all begin together
-            start = time.perf_counter()
+            start, before = time.perf_counter(), ranks.traffic
             train_on_share(net, loss, optimizer, mine, labels, way, lambda value: None)
+            if way is ranks:
+                sent = [now - then for now, then in zip(ranks.traffic, before, strict=True)]
             ranks.sum(0)  # the slowest counts
             if step > 0:  # the first warms up caches, threads and memory
                 times[name].append(time.perf_counter() - start)
@@ -62,12 +66,9 @@ def benchmark(net, ranks, *, batch_size, steps, out=None):
             f"{batch_size / median:.1f} images/s",
             file=out,
         )
-    size = sum(p.value.nbytes for p in net.parameters())
-    print(
-        f"a step sends {2 * (ranks.size - 1) / ranks.size * size / 1e6:,.1f} MB from each rank, 2 (R - 1) / R of {size / 1e6:,.1f} MB of "
-        "gradients, if MPI takes a ring",
-        file=out,
-    )
+    report(sent, sizes, net.num_classes, batch_size, ranks, out)
     behind, after, never = (statistics.median(seconds) for seconds in times.values())
     if after - never > 0.02 * after:
-        print(f"the exchange takes {after - never:.3f} s, of which {(after - behind) / (after - never):.0%} is hidden", file=out)
+        print(
+            f"the exchange of gradients takes {after - never:.3f} s, of which {(after - behind) / (after - never):.0%} is hidden", file=out
+        )

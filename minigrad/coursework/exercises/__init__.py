@@ -9,9 +9,10 @@ from minigrad.coursework.exercises.basics import BASICS
 from minigrad.coursework.exercises.convolution import CONVOLUTION
 from minigrad.coursework.exercises.graded import GRADED
 from minigrad.coursework.exercises.layers import LAYERS
+from minigrad.coursework.exercises.machines import MACHINES
 from minigrad.coursework.exercises.network import NETWORK
 
-EXERCISES = BASICS + NETWORK + CONVOLUTION + LAYERS + ALEXNET
+EXERCISES = BASICS + NETWORK + CONVOLUTION + LAYERS + ALEXNET + MACHINES
 VARIANTS = GRADED
 ALL = EXERCISES + VARIANTS
 

@@ -3,7 +3,7 @@
 import csv
 import io
 
-from minigrad.coursework.grade.results import no_formula
+from minigrad.names import no_formula
 
 CANVAS = ("Student", "ID", "SIS User ID", "SIS Login ID", "Section")
 MOODLE = ("Full name", "ID number", "Email address")

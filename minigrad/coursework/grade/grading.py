@@ -21,6 +21,7 @@ from minigrad.coursework.homework import HomeworkError, read_homework
 from minigrad.coursework.judge.answer import shown
 from minigrad.coursework.judge.cage import OFF, CageError, sandbox_for
 from minigrad.coursework.judge.ending import adopt_orphans, end_all
+from minigrad.coursework.judge.request import NOT_GRADED
 from minigrad.files import write_text
 
 
@@ -167,7 +168,7 @@ class Run:
         except Stopped:
             return []
         except Exception as error:  # nobody's submission ends the run of the others
-            sentence = shown(f"It cannot be graded: {type(error).__name__}: {error}", 400)
+            sentence = shown(f"{NOT_GRADED}: {type(error).__name__}: {error}", 400)
             exercises = [exercise for exercise in homework.exercises if self.exercises is None or exercise.id in self.exercises]
             verdicts = [(exercise, untried_verdict(exercise, homework, sentence, True)) for exercise in exercises]
             return [with_points(verdict, None, submission, exercise, homework) for exercise, verdict in verdicts]
@@ -207,10 +208,12 @@ class Run:
             save(wishes.alike_file, pairs_table(self.submissions, self.homework), "utf-8-sig")
         if wishes.system == "autolab":
             return results.autolab_lines(feedback[0])
+        failed = [f"{row['submission']} {row['exercise']}" for row in self.rows() if row["cause"].startswith(NOT_GRADED)]
         own = self.feedback()
         width = max((len(each["submission"]) for each in own), default=0)
         lines = [f"{each['submission']:{width}}  {each['score']:g} of {each['max_score']:g}" for each in own]
         lines.append("Sandbox: bubblewrap." if self.sandbox == "bwrap" else OFF)
+        lines += [f"not graded, for no fault of theirs (name them with --only): {'; '.join(failed)}"] if failed else []
         return lines + [f"{path} written" for path in wishes.files]
 
     def rows(self):
@@ -237,6 +240,9 @@ class Run:
             merged = {(row["submission"], row["id"], row["exercise"]): row for row in [*earlier, *rows]}
         except (ValueError, KeyError, OSError):
             raise HomeworkError(f"{self.wishes.csv_file} is no table of grades; grade the whole class first") from None
+        if earlier and any(row["id"] for row in earlier) != bool(self.wishes.roster):  # nobody would be found again under the name of then
+            how = "without" if self.wishes.roster else "with"
+            raise HomeworkError(f"{self.wishes.csv_file} was written {how} --roster: do the same again, or grade the whole class")
         rows = sorted(merged.values(), key=lambda row: (row["submission"], row["id"], order.get(row["exercise"], len(order))))
         if not self.wishes.json_file:
             return rows, feedback

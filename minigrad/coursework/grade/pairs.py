@@ -7,9 +7,9 @@ import tempfile
 
 from minigrad.coursework.grade import alike
 from minigrad.coursework.grade.judging import ask, unpacked
-from minigrad.coursework.grade.results import no_formula
 from minigrad.coursework.grade.submissions import candidates
 from minigrad.coursework.worksheets import parts_of, worksheet
+from minigrad.names import no_formula
 
 COLUMNS = ("group", "alike", "submission", "file", "other submission", "other file")
 TIME_TO_READ = 20  # seconds

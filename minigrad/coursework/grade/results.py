@@ -9,9 +9,9 @@ import json
 from minigrad.coursework.feedback import feedback_on
 from minigrad.coursework.grade.judging import fails_as_a_whole
 from minigrad.coursework.judge.answer import shown
+from minigrad.names import FORMULA, no_formula
 
 COLUMNS = ("submission", "exercise", "earned", "possible", "status", "cause", "file", "late", "id")
-FORMULA = ("=", "+", "-", "@")
 
 
 # ---- for the teacher
@@ -43,11 +43,6 @@ def table(rows, heading=True):
         writer.writerow(COLUMNS)
     writer.writerows([no_formula(shown(row[column], 500)) for column in COLUMNS] for row in rows)
     return out.getvalue()
-
-
-def no_formula(text):
-    """A cell that a spreadsheet does not take for a formula."""
-    return f"'{text}" if text.startswith(FORMULA) else text
 
 
 def rows_in(text):

@@ -13,10 +13,10 @@ import tarfile
 import zipfile
 import zlib
 
-LARGEST = 2_000_000  # bytes of a file that is looked at
+LARGEST = {".py": 2_000_000, ".ipynb": 20_000_000}  # bytes of a file that is looked at; a notebook holds its pictures, too
 LARGEST_ARCHIVE = 100_000_000
 MOST_BYTES, MOST_FILES, MOST_MEMBERS, DEEPEST = (
-    20_000_000,
+    50_000_000,
     300,
     10_000,
     3,
@@ -71,7 +71,7 @@ class Unpacking:
         if suffix in OTHER_ARCHIVES:
             self.problems.append(f"{name} is an archive of a kind that is not opened here: hand in a .zip")
             return
-        largest = LARGEST if suffix in SUFFIXES else LARGEST_ARCHIVE
+        largest = LARGEST.get(suffix, LARGEST_ARCHIVE)
         content = read(largest + 1) if size <= largest else None
         if content is None or len(content) > largest:
             self.problems.append(f"{name} is larger than {largest // 1_000_000} MB, or cannot be read")

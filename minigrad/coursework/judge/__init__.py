@@ -5,7 +5,7 @@ runner.py       tries it with cases: a `Result`, with a report of the gradient c
 one_case.py     tries it with one case: values.py compares values one by one, gradients.py asks the gradient checker
 agreement.py    a known mistake is named only where all cases speak for it
 inputs.py       the inputs and layers of a case
-outputs.py      which values a case compares; properties.py and randomness.py: those of cases of the kind "property"
+outputs.py      which values a case compares; properties.py, randomness.py and sums.py: those of cases of the kind "property"
 keeping.py      whether forward keeps what backward needs; summands.py: the sign of a sum of which one term is left
 comparison.py   how two values are compared, and the sentence for a wrong one
 capture.py      what a solution prints is collected, its warnings become notes

@@ -15,10 +15,12 @@ from pathlib import Path
 
 import numpy as np
 
-from minigrad.coursework.judge.caged.wire import HEAD, LARGEST, BadMessage, header_of
+from minigrad.coursework.judge.caged.wire import HEAD, LARGEST, LARGEST_HEADER, BadMessage, header_of
+from minigrad.coursework.judge.ending import descendants
 
 MEMORY_LIMIT = 4 << 30  # bytes of address space
 PROCESSES = 64  # processes and threads, in the sandbox
+DISK = 1 << 29  # bytes of all files together, in the sandbox
 OFF = (
     "Sandbox: off. A solution runs as you do: Python refuses it files, processes and the network, but code that is not Python's could "
     "still reach them. Install bubblewrap, or grade in a container."
@@ -59,6 +61,12 @@ def bubblewrap_works():
         return subprocess.run(command, capture_output=True, stdin=subprocess.DEVNULL, env={}).returncode == 0
 
 
+@functools.cache
+def takes_size(program):
+    """Whether this bwrap can limit what is written; older ones than 0.8 cannot."""
+    return b"--size" in subprocess.run([program, "--help"], capture_output=True, env={}).stdout
+
+
 def walls(program, library, work):
     """bwrap's words: no network, nothing of the file system but Python and the two folders, which can only be read, a /tmp of its own,
     its own processes, no environment."""
@@ -72,8 +80,10 @@ def walls(program, library, work):
         "/proc",
         "--dev",
         "/dev",
-        "--tmpfs",
-        "/tmp",
+        *files_in_memory(program, "/tmp"),
+        *files_in_memory(program, "/dev/shm"),
+        "--remount-ro",
+        "/dev",
     ]
     for place in ("/usr", "/etc/ld.so.cache", "/etc/alternatives", "/lib", "/lib64", "/lib32", "/bin"):
         if os.path.islink(place):
@@ -83,10 +93,15 @@ def walls(program, library, work):
     for place in pythons():
         words += ["--ro-bind", place, place]
     for place in hidden_places():
-        words += ["--tmpfs", place]
+        words += ["--tmpfs", place, "--remount-ro", place]
     for name, value in environment("/tmp").items():
         words += ["--setenv", name, value]
-    return [*words, "--ro-bind", str(library), "/cage", "--ro-bind", str(work), "/work", "--chdir", "/tmp"]
+    return [*words, "--ro-bind", str(library), "/cage", "--ro-bind", str(work), "/work", "--remount-ro", "/", "--chdir", "/tmp"]
+
+
+def files_in_memory(program, place):
+    """bwrap's words for a folder in which anything may be written, up to a limit."""
+    return [*(["--size", str(DISK)] if takes_size(program) else []), "--tmpfs", place]
 
 
 def pythons():
@@ -118,7 +133,7 @@ class Cage:
     """A student's process.
 
     library: the folder that `write_library` wrote; work: that of the solution. sandbox: "bwrap" or "off". seconds: how long all its answers
-    may take together; sleeping counts a third."""
+    may take together; sleeping counts a third, and standing ready while others have the cores nothing, up to twelve times as long."""
 
     def __init__(self, library, work, sandbox, seconds):
         self.seconds, self.waited, self.sandbox, self.started = seconds, 0.0, sandbox, time.monotonic()
@@ -168,14 +183,14 @@ class Cage:
             "alone": self.sandbox == "bwrap",
         }
 
-    def ask(self, message, seconds=None):
+    def ask(self, message):
         """Send a request, bytes -> header and body of the answer. Raises Ended."""
         begin = time.monotonic()
-        deadline = begin + max(0.0, self.seconds * 3 - self.waited) if seconds is None else begin + seconds
+        deadline = begin + self.seconds * 3 - self.waited
         try:
             self.send(message, deadline)
             length, size = HEAD.unpack(self.receive(HEAD.size, deadline))
-            if length + size > LARGEST:
+            if length > LARGEST_HEADER or length + size > LARGEST:
                 raise Ended("The solution's process gave an answer that is no answer.")
             return header_of(self.receive(length, deadline)), self.receive(size, deadline)
         except BadMessage:
@@ -191,19 +206,26 @@ class Cage:
             try:
                 data = data[os.write(self.process.stdin.fileno(), data) :]
             except BlockingIOError:
-                if not select.select([], [self.process.stdin], [], max(0.0, deadline - time.monotonic()))[1]:
-                    raise Ended(self.too_long()) from None
+                self.wait_for([], [self.process.stdin], deadline)
 
     def receive(self, length, deadline):
         while len(self.pending) < length:
-            if os.name == "posix" and not select.select([self.process.stdout], [], [], max(0.0, deadline - time.monotonic()))[0]:
-                raise Ended(self.too_long())
+            if os.name == "posix":
+                self.wait_for([self.process.stdout], [], deadline)
             part = os.read(self.process.stdout.fileno(), 1 << 20)
             if not part:
                 raise Ended(self.how_it_ended())
             self.pending = self.pending + part if self.pending else part
         found, self.pending = self.pending[:length], self.pending[length:]
         return found
+
+    def wait_for(self, reading, writing, deadline):
+        """Wait until a pipe is ready. Raises Ended."""
+        end = deadline
+        while not any(select.select(reading, writing, [], max(0.0, end - time.monotonic()))):
+            end = deadline + min(seconds_without_a_core(self.process.pid, self.seconds), 9 * self.seconds)
+            if end <= time.monotonic():
+                raise Ended(self.too_long())
 
     def too_long(self):
         return f"It did not end within {self.seconds:.0f} seconds: is there an endless loop?"
@@ -236,6 +258,18 @@ class Cage:
 def windows_needs():
     """Without these variables Windows starts no Python."""
     return {name: os.environ[name] for name in ("SYSTEMROOT", "PATHEXT") if os.name == "nt" and name in os.environ}
+
+
+def seconds_without_a_core(pid, most):
+    """How long a process and those below it, the one of them that waited longest, stood ready while others had the cores. 0 where the
+    system does not say, and where together they have computed for more than `most` seconds: they wait for each other."""
+    computed, waited = 0.0, [0.0]
+    for each in [pid, *descendants(pid)]:
+        with contextlib.suppress(OSError, ValueError):
+            computing, waiting, _ = Path(f"/proc/{each}/schedstat").read_text().split()
+            computed += int(computing) / 1e9
+            waited.append(int(waiting) / 1e9)
+    return max(waited) if computed <= most else 0.0
 
 
 # ---- the end of processes

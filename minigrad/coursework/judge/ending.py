@@ -13,12 +13,13 @@ import threading
 import time
 
 MOST_PROCESSES = 64  # that a solution may have started at a time
+MOST_MEMORY = 8 << 30  # bytes that they may take together
 PR_SET_CHILD_SUBREAPER = 36  # of Linux's prctl
 STARTED, LOCK = set(), threading.Lock()  # ids of the processes that were started here and have not been ended yet
 
 
-class TooManyProcesses(Exception):
-    """A solution starts process upon process."""
+class TooMuch(Exception):
+    """What a solution has started takes too much of the machine: a sentence."""
 
 
 def started(command, **options):
@@ -31,7 +32,7 @@ def started(command, **options):
 
 def wait(process, seconds, begin):
     """Wait until the process, started at `begin` (time.monotonic()), has ended, whatever its children do. Raises TimeoutExpired,
-    TooManyProcesses.
+    TooMuch.
 
     Seconds of computing are counted, where the system says them, so that nobody has less time because others run beside; whoever waits,
     for input or another process, has so many seconds on the clock, and nobody more than four times as many."""
@@ -44,8 +45,11 @@ def wait(process, seconds, begin):
                 raise subprocess.TimeoutExpired(process.args, seconds)
         if passed - looked > 0.1:
             looked = passed
-            if len(descendants(process.pid)) > MOST_PROCESSES:
-                raise TooManyProcesses(f"It starts more than {MOST_PROCESSES} processes.")
+            family = descendants(process.pid)
+            if len(family) > MOST_PROCESSES:
+                raise TooMuch(f"It starts more than {MOST_PROCESSES} processes.")
+            if sum(map(memory_of, family)) > MOST_MEMORY:
+                raise TooMuch(f"Together its processes take more than {MOST_MEMORY >> 30} GB of memory.")
         time.sleep(pause)
         pause = min(2 * pause, 0.02)
 
@@ -58,6 +62,16 @@ def computing_seconds(pid, otherwise):
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
     except (OSError, ValueError, IndexError):
         return otherwise + 1e-3
+
+
+def memory_of(pid):
+    """The bytes of memory that a process has for itself; 0 where the system does not say."""
+    try:
+        with open(f"/proc/{pid}/statm", "rb") as file:
+            _, resident, shared, *_ = map(int, file.read().split())
+        return (resident - shared) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError):
+        return 0
 
 
 def end(process):

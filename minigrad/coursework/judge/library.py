@@ -23,6 +23,7 @@ CLASSROOM = '''"""What students' files import from here. `check` and the like sa
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+from minigrad.coursework.threads import AllReduce
 from minigrad.layers import Layer, Parameter
 
 
@@ -57,6 +58,7 @@ def write_library(folder, exercise):
             shutil.copy2(PACKAGE / f"{name}.py", package)
     shutil.copytree(Path(__file__).with_name("caged"), folder / "caged")
     (package / "coursework").mkdir()
+    shutil.copy2(PACKAGE / "coursework" / "threads.py", package / "coursework")
     (package / "coursework" / "__init__.py").write_text(classroom(exercise), encoding="utf-8")
     for name in exercise.library:
         cut_out(package, name)

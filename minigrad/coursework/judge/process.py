@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 from minigrad.coursework.judge import answer
-from minigrad.coursework.judge.ending import TooManyProcesses, end, started, wait
+from minigrad.coursework.judge.ending import TooMuch, end, started, wait
 from minigrad.coursework.judge.runner import run, untried
 from minigrad.coursework.judge.verdict import verdict_of
 from minigrad.coursework.source import plant
@@ -27,7 +27,7 @@ def judge_in_process(request, exercise, cases, time_limit=TIME_LIMIT):
     request: what `minigrad.coursework.judge.request.judge` takes. exercise, cases: those that it names. time_limit: seconds; a solution
     has these, or ten times what the model takes, whichever is more. Where it is graded the judge itself keeps it to its time."""
     if request.get("sandbox"):
-        request, time_limit = request | {"time_limit": time_limit}, 10 * time_limit + 100
+        request, time_limit = request | {"time_limit": time_limit}, 40 * time_limit + 100
     with Streams(request) as streams:
         process, begin = streams.start(), time.monotonic()
         try:
@@ -38,7 +38,7 @@ def judge_in_process(request, exercise, cases, time_limit=TIME_LIMIT):
         except subprocess.TimeoutExpired as expired:
             sentence = f"It did not end within {expired.timeout:.0f} seconds: is there an endless loop?"
             return failed_verdict(request, exercise, cases, sentence)
-        except TooManyProcesses as error:
+        except TooMuch as error:
             return failed_verdict(request, exercise, cases, str(error))
         finally:
             end(process)

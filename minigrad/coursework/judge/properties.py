@@ -1,7 +1,7 @@
 """Properties that a right solution has, whatever its numbers are. Each is a function (solution, model, case, seed) that yields `Value`s.
 
 solution, model: both a class, or both a function; model is the model solution. A case names its property. Those of what is drawn at random
-are in randomness.py."""
+are in randomness.py, those of sums over ranks in sums.py."""
 
 import copy
 from dataclasses import replace

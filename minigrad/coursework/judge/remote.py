@@ -30,12 +30,12 @@ class Session:
         self.cage, self.calls, self.objects = cage, 0, 0
         self.dropped, self.copies, self.networks = [], [], {}
 
-    def ask(self, header, writer, me=None, seconds=None):
+    def ask(self, header, writer, me=None):
         """-> the answer, a dict, and the `Reader` of its values. Raises Ended, and what the solution raises, except in a call."""
         self.calls += 1
         header |= {"drop": self.dropped, "copies": self.copies}
         self.dropped, self.copies, self.networks = [], [], {}
-        reply, body = self.cage.ask(writer.message(header), seconds)
+        reply, body = self.cage.ask(writer.message(header))
         reader = Reader(body, writer.arrays, me, self.network)
         self.pass_on(reply)
         if "raised" in reply and "changed" not in reply:

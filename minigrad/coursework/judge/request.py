@@ -2,12 +2,13 @@
 
 import sys
 import tempfile
+import time
 from dataclasses import replace
 from pathlib import Path
 
 from minigrad.coursework.exercises import ALL, find
 from minigrad.coursework.hidden import hidden_cases
-from minigrad.coursework.judge.cage import Cage, Ended
+from minigrad.coursework.judge.cage import Cage, CageError, Ended
 from minigrad.coursework.judge.caged.wire import Writer
 from minigrad.coursework.judge.capture import captured
 from minigrad.coursework.judge.guard import FORBIDDEN, refusal
@@ -18,6 +19,8 @@ from minigrad.coursework.judge.verdict import verdict_of
 from minigrad.coursework.worksheets import parts_of, worksheet
 
 TIME_LIMIT = 20  # seconds of a solution's own time
+STARTS, PAUSE = 3, 1  # how often a process that ends before it has seen anything of the solution is started; seconds before the second
+NOT_GRADED = "It was not graded, for no fault of its own"  # the beginning of a sentence
 
 
 def judge(request):
@@ -44,42 +47,59 @@ def judge(request):
     if request.get("sandbox"):
         try:
             result = from_outside(request, exercise, cases)
-        except Ended as ended:
-            result = untried(exercise, cases, request["seed"], str(ended))
+        except (Ended, CageError) as error:
+            result = untried(exercise, cases, request["seed"], str(error))
     else:
         result = attempt(request["impl"], exercise, cases, request["seed"])
     return verdict_of(exercise, result, cases, request.get("again", ""))
 
 
 def from_outside(request, exercise, cases):
-    """The result of a solution that runs in a cage. Raises Ended."""
+    """The result of a solution that runs in a cage. Raises Ended, CageError."""
     path, seed, forbidden = Path(request["impl"]).resolve(), request["seed"], request.get("forbidden", ())
     if not path.exists():
         return run(exercise, None, cases, seed)
     if sentence := refusal(path, exercise, forbidden):
         return untried(exercise, cases, seed, sentence)
-    seconds = request.get("time_limit") or TIME_LIMIT
+    seconds = (request.get("time_limit") or TIME_LIMIT) * (3 if path.suffix == ".ipynb" else 1)
     with tempfile.TemporaryDirectory() as library:
         write_library(library, exercise)
-        cage = Cage(library, path.parent, request["sandbox"], seconds * (3 if path.suffix == ".ipynb" else 1))
+        session = opened(library, path.parent, request["sandbox"], seconds, forbidden)
         try:
-            return conversation(cage, path, exercise, cases, seed, forbidden)
+            return conversation(session, path, exercise, cases, seed)
         finally:
-            cage.close()
+            session.cage.close()
 
 
-def conversation(cage, path, exercise, cases, seed, forbidden):
+def opened(library, work, sandbox, seconds, forbidden):
+    """The session of a new cage whose fences are up. What ends it before is a fault of this machine's: it is started again. Raises
+    CageError."""
+    for start in range(STARTS):
+        time.sleep(start * PAUSE)
+        session = Session(Cage(library, work, sandbox, seconds))
+        try:
+            session.ask(session.cage.fence_request((*FORBIDDEN, *forbidden)), Writer())
+            return session
+        except Ended as ended:
+            session.cage.close()
+            why = ended
+        except BaseException:
+            session.cage.close()
+            raise
+    raise CageError(f"{NOT_GRADED}: its process did not start. {why}")
+
+
+def conversation(session, path, exercise, cases, seed):
     """Have the solution loaded, then try it -> Result. Raises Ended."""
-    session, notes = Session(cage), []
+    notes = []
     load = {
         "do": "load",
-        "file": f"{cage.work}/{path.name}",
+        "file": f"{session.cage.work}/{path.name}",
         "name": exercise.source.__name__,
         "write": list(exercise.write),
         "model": worksheet("", parts_of([exercise])),
     }
     with captured(notes) as output:
-        session.ask(cage.fence_request((*FORBIDDEN, *forbidden)), Writer())
         about, _ = session.ask(load, Writer())
         if about.get("problem") and not about.get("absent"):
             return untried(exercise, cases, seed, str(about["problem"])[:2000], output.getvalue())

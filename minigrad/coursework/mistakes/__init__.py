@@ -6,4 +6,5 @@ mistakes edit.
 
     convolution.py  convolution and patches          towers.py       towers, SGD
     elementwise.py  linear, activations, the loss    functions.py    tasks.py, and the hunts
-    neighbours.py   LRN, pooling, dropout            graded.py       variants.py"""
+    neighbours.py   LRN, pooling, dropout            ranks.py        all-reduce
+    graded.py       variants.py"""

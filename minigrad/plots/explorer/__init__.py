@@ -11,8 +11,11 @@ from importlib import resources
 
 import numpy as np
 
+from minigrad.plots.explorer.maxima import without_maxima
 from minigrad.plots.explorer.packing import Numbers
 from minigrad.plots.pixels import highest
+
+__all__ = ["SCRIPTS", "around_grey", "page", "shades", "without_maxima"]
 
 SCRIPTS = (
     "data.js",

@@ -38,7 +38,7 @@ function methods(found, relus) {
     method("Photograph", photograph(200), "as the network sees it"),
     method(
       "Saliency",
-      drawnPicture(found.saliency, H, W, 1),
+      drawnPicture(found.saliency, H, W, spectrum),
       `the gradient of the score, without its sign; brightest: ${shown(found.saliency.most[explained])}`,
       "Simonyan, Vedaldi, Zisserman 2013",
     ),
@@ -47,13 +47,13 @@ function methods(found, relus) {
     made.push(
       method(
         "Deconvnet",
-        drawnPicture(found.deconvnet, H, W, 3),
+        drawnPicture(found.deconvnet, H, W, signs),
         "ReLUs let back what is above 0",
         "Zeiler, Fergus 2014",
       ),
       method(
         "Guided backpropagation",
-        drawnPicture(found.guided, H, W, 3),
+        drawnPicture(found.guided, H, W, signs),
         "ReLUs let back what is above 0 where they were open",
         "Springenberg et al. 2015",
       ),
@@ -80,17 +80,18 @@ function method(title, picture, caption, source) {
   );
 }
 
-// One picture of those of a method, H x W with 1 (shades) or 3 numbers (around grey) for a pixel.
-function drawnPicture(place, H, W, numbers) {
+// The colour of a pixel of which a picture has the numbers: shades, at least 0, or around grey, of three colours or of a grey photograph.
+const spectrum = ([shade]) => VIRIDIS.subarray(4 * shade, 4 * shade + 3);
+const signs = (numbers) => (numbers.length === 3 ? numbers : [numbers[0], numbers[0], numbers[0]]);
+
+// One picture of those of a method.
+function drawnPicture(place, H, W, colour) {
   const bytes = arrayAt(place.pictures);
-  const from = explained * H * W * numbers;
+  const size = place.pictures.shape[3] ?? 1;
+  const from = explained * H * W * size;
   const pixels = new ImageData(W, H);
   for (let i = 0; i < H * W; i++) {
-    const colour =
-      numbers === 1
-        ? VIRIDIS.subarray(4 * bytes[from + i], 4 * bytes[from + i] + 3)
-        : bytes.subarray(from + 3 * i, from + 3 * i + 3);
-    pixels.data.set(colour, 4 * i);
+    pixels.data.set(colour(bytes.subarray(from + size * i, from + size * (i + 1))), 4 * i);
     pixels.data[4 * i + 3] = 255;
   }
   return pictureView({ pixels: drawable(pixels), H, W, side: 200, label: "Which pixels speak for the class" });

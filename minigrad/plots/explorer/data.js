@@ -87,7 +87,31 @@ function mapsOf(node) {
     const [C, H, W] = image().x.shape;
     return { H, W, C, values: arrayAt(image().x) };
   }
-  return { ...sizes(node.shape), values: arrayAt(image().values[node.id]) };
+  return { ...sizes(node.shape), values: valuesOf(node) };
+}
+
+const maxima = new Map();
+
+// The numbers of a node. Those of a ReLU and of a pooling are not in the file: each is the largest of some that are (maxima.py).
+function valuesOf(node) {
+  const place = image().values[node.id];
+  if (place) return arrayAt(place);
+  const key = `${state.image} ${node.id}`;
+  if (!maxima.has(key)) maxima.set(key, largest(node));
+  return maxima.get(key);
+}
+
+function largest(node) {
+  const { kernel_size: K = 1, stride: S = 1 } = node.facts;
+  const { H, W, C } = sizes(node.shape);
+  const { at } = inputOf(node);
+  const values = new Float32Array(C * H * W).fill(node.kind === "relu" ? 0 : -Infinity);
+  for (let n = 0; n < values.length; n++) {
+    const [c, r, q] = [Math.floor(n / (H * W)), Math.floor(n / W) % H, n % W];
+    for (let i = 0; i < K; i++)
+      for (let j = 0; j < K; j++) values[n] = Math.max(values[n], at(c, r * S + i, q * S + j));
+  }
+  return values;
 }
 
 // What a node is fed: the maps of its inputs side by side. at(c, r, q) is 0 beyond the edges, as in padding.
@@ -138,7 +162,7 @@ const ranges = new Map();
 function layerRange(node) {
   const key = `${state.image} ${node.stage} ${node.name}`;
   if (!ranges.has(key)) {
-    const all = twins(node).map((twin) => range(arrayAt(image().values[twin.id])));
+    const all = twins(node).map((twin) => range(mapsOf(twin).values));
     ranges.set(key, { most: Math.max(...all.map((one) => one.most)), signed: all.some((one) => one.signed) });
   }
   return ranges.get(key);

@@ -277,7 +277,18 @@ def test_a_run_that_is_ended_keeps_the_rows_so_far(number, code, tmp_path):
     assert [each["submission"] for each in json.loads((tmp_path / "results.partial.json").read_text())["submissions"]] == ["ada"]
 
 
-def test_a_fault_of_ours_is_one_students_sentence(tmp_path, monkeypatch):
+def test_only_goes_on_with_the_roster_of_the_first_run(tmp_path, capsys):
+    hand_in(tmp_path, **{"Ada Lovelace__relu_py": WRONG})
+    (tmp_path / "roster.csv").write_text(PEOPLE)
+    roster = ["--roster", str(tmp_path / "roster.csv")]
+    for first, second, words in ([], roster, "written without --roster"), (roster, [], "written with --roster"):
+        grade(tmp_path, *first)
+        before = (tmp_path / "grades.csv").read_bytes()
+        grade(tmp_path, "--only", "relu.backward", *second, code=2)
+        assert words in capsys.readouterr().err and (tmp_path / "grades.csv").read_bytes() == before
+
+
+def test_a_fault_of_ours_is_one_students_sentence(tmp_path, monkeypatch, capsys):
     hand_in(tmp_path, ada__relu_py=RELU, bob__relu_py=RELU)
     right = judging.first_that_counts
 
@@ -289,4 +300,6 @@ def test_a_fault_of_ours_is_one_students_sentence(tmp_path, monkeypatch):
     monkeypatch.setattr(judging, "first_that_counts", faulty)
     (tmp_path / "class" / "ada" / "relu.py").rename(tmp_path / "class" / "ada" / "ada_relu.py")
     rows = grade(tmp_path)
-    assert rows[0]["cause"] == "It cannot be graded: RuntimeError: a fault" and points(rows)["bob", "relu.backward"] == "4"
+    assert "not graded, for no fault of theirs (name them with --only): ada linear.backward; ada relu.backward" in capsys.readouterr().out
+    assert rows[0]["cause"] == "It was not graded, for no fault of its own: RuntimeError: a fault"
+    assert points(rows)["bob", "relu.backward"] == "4"

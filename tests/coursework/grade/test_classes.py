@@ -18,6 +18,8 @@ from minigrad.coursework.grade import judging
 from minigrad.coursework.grade.unpacking import unpack
 from minigrad.coursework.judge.ending import parents
 from minigrad.coursework.judge.process import judge_in_process
+from minigrad.coursework.judge.runner import attempt
+from minigrad.coursework.judge.verdict import verdict_of
 from minigrad.coursework.worksheets import parts_of, worksheet
 
 INI = "[homework]\ntitle = Slopes\nseed = 20121203\nfeedback = hint\n[exercises]\nrelu.backward = 4\n"
@@ -28,14 +30,18 @@ HELPED = GOOD.replace("import numpy as np\n", "import numpy as np\nfrom helpers 
     LINE, "return dy * mask(self.positive)"
 )
 DAEMON = "import os, time\n        if os.fork() == 0:\n            os.setsid(); time.sleep(90); os._exit(0)"
-ONE_DAEMON = GOOD.replace(
-    "\n\n\n", "\n\nimport os, time\nif os.fork() == 0:\n    os.setsid()\n    time.sleep(90)\n    os._exit(0)\n\n\n", 1
-)
+ONE_DAEMON = "import os, time\nif os.fork() == 0:\n    os.setsid()\n    time.sleep(90)\n    os._exit(0)"
+OLD_NOTEBOOK = json.dumps({"worksheets": [{"cells": [{"cell_type": "code", "input": GOOD}]}], "nbformat": 3, "nbformat_minor": 0})
 
 
 def before(line):
     """GOOD with a line before the one that solves it."""
     return GOOD.replace(LINE, f"{line}\n        {LINE}")
+
+
+def first(lines):
+    """GOOD with lines before its class."""
+    return GOOD.replace("\n\n\n", f"\n\n{lines}\n\n\n", 1)
 
 
 def notebook(*cells):
@@ -75,7 +81,7 @@ def too_large():
 
 
 # Path in the class's folder -> (content, the submission's name, points of 4, words of the sentence, file that counts)
-ENTRIES = {
+READ = {  # what matters is how it is found and read: solutions are judged without a process for each
     "bom/relu.py": (b"\xef\xbb\xbf" + GOOD.encode(), "bom", 4, "", "relu.py"),
     "crlf/relu.py": (GOOD.replace("\n", "\r\n").encode(), "crlf", 4, "", "relu.py"),
     "cr/relu.py": (GOOD.replace("\n", "\r").encode(), "cr", 4, "", "relu.py"),
@@ -101,9 +107,7 @@ ENTRIES = {
     "damaged.zip": (damaged(), "damaged", 0, "damaged.zip/relu.py is damaged, or cannot be opened", ""),
     "no_zip.zip": (b"PK and no more", "no_zip", 0, "no_zip.zip is no archive that can be opened", ""),
     "no_tar.tar.gz": (b"\x1f\x8b\x08\0\0\0", "no_tar", 0, "no_tar.tar.gz is no archive that can be opened", ""),
-    "large.zip": (too_large(), "large", 0, "it holds more than 300 Python files and notebooks, or more than 20 MB of them", ""),
-    "prints/relu.py": (before("print('\\ud83d')"), "prints", 4, "", "relu.py"),
-    "raises/relu.py": (before("raise ValueError('bad \\ud83d')"), "raises", 0, "ValueError: bad \\ud83d", "relu.py"),
+    "large.zip": (too_large(), "large", 0, "it holds more than 300 Python files and notebooks, or more than 50 MB of them", ""),
     "solved_notebook/relu.py": (BLANK, "solved_notebook", 4, "", "homework.ipynb"),
     "solved_notebook/homework.ipynb": (notebook(GOOD), "solved_notebook", 4, "", "homework.ipynb"),
     "untitled/Untitled.ipynb": (notebook("print('scratch')"), "untitled", 4, "", "homework.ipynb"),
@@ -120,20 +124,44 @@ ENTRIES = {
     "broken_beside/homework.ipynb": (notebook(GOOD), "broken_beside", 4, "", "homework.ipynb"),
     "renamed/relu (1).py": (GOOD, "renamed", 4, "", "relu (1).py"),
     "canvas_name/relu-1.py": (GOOD, "canvas_name", 4, "", "relu-1.py"),
-    "helper/relu.py": (HELPED, "helper", 4, "", "relu.py"),
-    "helper/helpers.py": ("def mask(p):\n    return p\n", "helper", 4, "", "relu.py"),
     "anna.py": (GOOD, "anna", 4, "", "anna.py"),
     "anna.zip": (zipped(relu_py=BLANK), "anna", 4, "", "anna.py"),
-    "long/relu.py": (before("raise ValueError('x' * 1_000_000)"), "long", 0, "more characters)", "relu.py"),
     "=cmd|x/relu.py": (GOOD, "'=cmd|x", 4, "", "relu.py"),
     "Name, Vorname/relu.py": (GOOD, "Name, Vorname", 4, "", "relu.py"),
     "line\nbreak/relu.py": (GOOD, "line\\nbreak", 4, "", "relu.py"),
+    "n\u00e4me/relu.py": (GOOD, "n\u00e4me", 4, "", "relu.py"),
+    "writefile/homework.ipynb": (notebook("%%writefile relu.py\n" + GOOD), "writefile", 4, "", "homework.ipynb"),
+    "nbformat3/homework.ipynb": (OLD_NOTEBOOK, "nbformat3", 4, "", "homework.ipynb"),
+    "nb_bom/homework.ipynb": (b"\xef\xbb\xbf" + notebook(GOOD).encode(), "nb_bom", 4, "", "homework.ipynb"),
+    "nb_pictures/homework.ipynb": (notebook(GOOD)[:-1] + f', "picture": "{"A" * 3_000_000}"}}', "nb_pictures", 4, "", "homework.ipynb"),
+    "nb_utf16/homework.ipynb": (notebook(GOOD).encode("utf-16"), "nb_utf16", 4, "", "homework.ipynb"),
+    "surrogate_cell/homework.ipynb": (notebook("# \ud83d\n", GOOD), "surrogate_cell", 4, "", "homework.ipynb"),
+}
+RUN = {  # what matters is what it does: real processes
+    "prints/relu.py": (before("print('\\ud83d')"), "prints", 4, "", "relu.py"),
+    "raises/relu.py": (before("raise ValueError('bad \\ud83d')"), "raises", 0, "ValueError: bad \\ud83d", "relu.py"),
+    "helper/relu.py": (HELPED, "helper", 4, "", "relu.py"),
+    "helper/helpers.py": ("def mask(p):\n    return p\n", "helper", 4, "", "relu.py"),
+    "long/relu.py": (before("raise ValueError('x' * 1_000_000)"), "long", 0, "more characters)", "relu.py"),
     "aa_daemon/relu.py": (before(DAEMON), "aa_daemon", ..., "", "relu.py"),
-    "one_daemon/relu.py": (ONE_DAEMON, "one_daemon", ..., "", "relu.py"),
+    "one_daemon/relu.py": (first(ONE_DAEMON), "one_daemon", ..., "", "relu.py"),
     "forks/relu.py": (before("import os; os.fork()"), "forks", ..., "", "relu.py"),  # in a sandbox it passes
     "zz_good/relu.py": (GOOD, "zz_good", 4, "", "relu.py"),
+    "controls/relu.py": (before("raise ValueError('=A1\\r\\nx\\x00\\x1b[31mred')"), "controls", 0, "ValueError: =A1", "relu.py"),
+    "seterr/relu.py": (first("np.seterr(all='raise')"), "seterr", 4, "", "relu.py"),
+    "warnings/relu.py": (first("import warnings\nwarnings.filterwarnings('error')"), "warnings", 4, "", "relu.py"),
+    "input/relu.py": (before("input('go on? ')"), "input", 0, "EOFError", "relu.py"),
+    "threads_left/relu.py": (
+        before("import threading, time; threading.Thread(target=time.sleep, args=(60,)).start()"),
+        "threads_left",
+        ...,
+        "",
+        "relu.py",
+    ),
+    "chdir/relu.py": (before("import os; os.chdir('/')"), "chdir", ..., "", "relu.py"),
+    "no_builtins/relu.py": (before("import builtins; builtins.sum = builtins.len = None"), "no_builtins", ..., "", "relu.py"),
 }
-MARK = f"{os.getpid()}.{id(ENTRIES)}"
+MARK = f"{os.getpid()}.{id(READ)}"
 
 
 def hand_in(folder, entries):
@@ -155,57 +183,63 @@ def grade(folder, *options, ini=INI):
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="descendants are found, and such names exist, on Linux alone")
 
 
-@pytest.fixture(scope="module")
-def a_class(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("class")
-    hand_in(folder / "class", {name: content for name, (content, *_) in ENTRIES.items()})
+def in_this_process(request, exercise, cases):
+    return verdict_of(exercise, attempt(request["impl"], exercise, cases[:1], request["seed"]), cases[:1])
+
+
+KINDS = {"read": (READ, in_this_process, "1"), "run": (RUN, partial(judge_in_process, time_limit=8), "2")}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_entry_gives_a_row_and_nobody_else(kind, tmp_path, monkeypatch):
+    """A class is graded once and all of it looked at: with a fixture each of pytest's workers would grade it again."""
+    entries, judge, workers = KINDS[kind]
+    hand_in(tmp_path / "class", {name: content for name, (content, *_) in entries.items()})
+    if kind == "read":
+        hand_in_what_is_odd(tmp_path)
+    monkeypatch.setenv("MINIGRAD_TEST", MARK)
+    (tmp_path / MARK).mkdir()
+    monkeypatch.setenv("TMPDIR", str(tmp_path / MARK))  # a solution's process gets nothing else of the environment
+    monkeypatch.setattr(judging, "judge_in_process", judge)
+    rows = grade(tmp_path, "--json", str(tmp_path / "results.json"), "--workers", workers)
+    table = {row["submission"]: row for row in rows}
+    problems = [(path, row) for path, (_, name, *right) in entries.items() if not fits(row := table.get(name), *right)]
+    assert not problems
+    assert len(rows) == len(table)
+    assert len(json.loads((tmp_path / "results.json").read_text(encoding="utf-8"))["submissions"]) == len(table)
+    assert set(table) == {name for _, name, *_ in entries.values()} | ({"M\\udcfcller", "link", "linked"} if kind == "read" else set())
+    if kind == "read":
+        assert table["link"]["cause"] == "link is a link, which is not followed"
+        assert table["linked"]["cause"] == "relu.py is a link, which is not followed"
+        assert table["M\\udcfcller"]["earned"] == "4"
+    # Neither the daemons are left, which have left their session, nor anything else with this run's environment or folder.
+    assert [pid for pid in parents() if MARK.encode() in environment_and_words_of(pid)] == []
+
+
+def fits(row, points, words, file):
+    """Whether a row of the table says what it should. points: ... where either is right."""
+    if row is None or points is not ... and float(row["earned"]) != points:
+        return False
+    said = words in row["cause"] and row["file"] == file and len(row["cause"]) < 700
+    return said and (row["status"] == "passes") == (float(row["earned"]) == 4) == (not row["cause"])
+
+
+def hand_in_what_is_odd(folder):
+    """Links, a name that is no UTF-8, and what nobody hands in."""
     hand_in(folder / "class", {"roster.csv": "x", ".DS_Store": "x", "__pycache__/relu.py": GOOD})
-    outside = folder / "outside"
-    hand_in(outside, {"relu.py": GOOD})
+    hand_in(folder / "outside", {"relu.py": GOOD})
     (folder / "class" / "linked").mkdir()
-    os.symlink(outside / "relu.py", folder / "class" / "linked" / "relu.py")
-    os.symlink(outside, folder / "class" / "link")
-    os.mkdir(os.fsencode(folder / "class") + b"/M\xfcller")
-    (Path(os.fsdecode(os.fsencode(folder / "class") + b"/M\xfcller")) / "relu.py").write_text(GOOD)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MINIGRAD_TEST", MARK)
-        (folder / MARK).mkdir()
-        patch.setenv("TMPDIR", str(folder / MARK))  # a solution's process gets nothing else of the environment
-        patch.setattr(judging, "judge_in_process", partial(judge_in_process, time_limit=8))
-        rows = grade(folder, "--json", str(folder / "results.json"))
-    return {row["submission"]: row for row in rows}, json.loads((folder / "results.json").read_text(encoding="utf-8"))
-
-
-@pytest.mark.parametrize("path", ENTRIES)
-def test_every_entry_gives_a_row(a_class, path):
-    _, name, points, words, file = ENTRIES[path]
-    row = a_class[0][name]
-    assert points is ... or float(row["earned"]) == points
-    assert words in row["cause"] and row["file"] == file and len(row["cause"]) < 700
-    assert (row["status"] == "passes") == (float(row["earned"]) == 4) == (not row["cause"])
-
-
-def test_each_student_has_one_row_and_nobody_else(a_class):
-    table, results = a_class
-    assert set(table) == {name for _, name, *_ in ENTRIES.values()} | {"M\\udcfcller", "link", "linked"}
-    assert len(results["submissions"]) == len(table)
-
-
-def test_links_are_not_followed(a_class):
-    assert a_class[0]["link"]["cause"] == "link is a link, which is not followed"
-    assert a_class[0]["linked"]["cause"] == "relu.py is a link, which is not followed"
-    assert a_class[0]["M\\udcfcller"]["earned"] == "4"
+    os.symlink(folder / "outside" / "relu.py", folder / "class" / "linked" / "relu.py")
+    os.symlink(folder / "outside", folder / "class" / "link")
+    strange = Path(os.fsdecode(os.fsencode(folder / "class") + b"/M\xfcller"))
+    strange.mkdir()
+    (strange / "relu.py").write_text(GOOD)
 
 
 def test_what_an_archive_says_it_holds_is_added_up_before_it_is_unpacked(tmp_path):
     (tmp_path / "large.zip").write_bytes(too_large())
     done = unpack([[str(tmp_path / "large.zip"), "large.zip"]], str(tmp_path / "out"))
-    assert done["files"] == [] and "more than 20 MB" in done["problems"][0] and not (tmp_path / "out").exists()
-
-
-def test_nothing_that_was_started_is_left(a_class):
-    """Neither the daemons, which have left their session, nor anything else with this run's environment or folder."""
-    assert [pid for pid in parents() if MARK.encode() in environment_and_words_of(pid)] == []
+    assert done["files"] == [] and "more than 50 MB" in done["problems"][0] and not (tmp_path / "out").exists()
 
 
 def environment_and_words_of(pid):

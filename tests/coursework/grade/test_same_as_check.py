@@ -20,6 +20,7 @@ GOOD = """class ReLU(Layer):
     def backward(self, dy):
         return FACTOR
 """
+MODULE = "import numpy as np\nfrom minigrad.coursework import Layer\n\n\n" + GOOD.replace("FACTOR", "dy * self.positive")
 BLANK = GOOD.replace("return FACTOR", 'raise NotImplementedError("relu.backward is not written yet")')
 LATER = "def backward(self, dy):\n    return FACTOR\n"
 RIGHT = ["dy * self.positive", "np.where(self.positive, dy, 0)", "(self.positive * dy)", "dy * self.positive.astype(dy.dtype)"]
@@ -58,6 +59,8 @@ MAGICS = {  # lines that only a kernel understands, and what looks like them
     "assigned": lambda text: "files = !ls\nwhere = %pwd\n" + text,
     "help": lambda text: text + "\nReLU?\n",
     "help_before": lambda text: "?ReLU\nnp.maximum??\n" + text,
+    "timed": lambda text: "%time one = 1\n" + text.replace("np.maximum(x, 0)", "np.maximum(x, 0) * one"),
+    "pylab": lambda text: "%pylab --no-import-all\n%pylab inline\n" + text.replace("np.maximum(x, 0)", "maximum(x, 0)"),
     "indented": lambda text: "if True:\n    %time pass\n" + text,
     "percent": lambda text: text.replace("        self.positive", "        two = (5\n            % 3\n        )\n        self.positive"),
     "percent_and_magic": lambda text: "%pylab --no-import-all\nfive = [\n    7\n    %3\n]\n" + text,
@@ -129,11 +132,11 @@ def checked(cells):
     return True
 
 
-def graded(cells, folder):
+def graded(cells, folder, sandbox="auto"):
     code = [{"cell_type": "code", "metadata": {}, "outputs": [], "execution_count": None, "source": cell} for cell in cells]
     (folder / "homework.ipynb").write_text(json.dumps({"cells": code, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}))
     request = {"impl": str(folder / "homework.ipynb"), "exercise": "relu.backward", "seed": 0, "cases": ["worked", "flat"]}
-    verdict = judge(request | {"sandbox": sandbox_for("auto")})
+    verdict = judge(request | {"sandbox": sandbox_for(sandbox)})
     return verdict["status"] == "passes", verdict
 
 
@@ -162,9 +165,27 @@ def test_grade_says_what_check_says(way, helper, magic, factor, tmp_path, monkey
     assert passes == (factor in RIGHT), cells
 
 
-# ---- files
+ORDINARY = (  # what a notebook does besides; the fences, where there is no sandbox, must not take it for an attack
+    "import asyncio\nasync def one():\n    return 1\ntask = asyncio.create_task(one())",
+    "ONE = await task",
+    "import tempfile\nwith tempfile.TemporaryDirectory() as folder:\n    open(folder + '/a', 'w').close()\nONE *= 1",
+    "np.save('ones.npy', np.ones(2, int))\nONE *= int(np.load('ones.npy', mmap_mode='r')[0])",
+    "import cProfile\nwith cProfile.Profile():\n    ONE *= 1",
+    "import shutil\nshutil.copy('ones.npy', 'twos.npy')\nshutil.rmtree('nowhere', ignore_errors=True)\nONE *= 1",
+    "from pathlib import Path\nPath('figures').mkdir()\nPath('figures', 'a.txt').write_text(str(Path.cwd()))\nONE *= 1",
+    "import doctest\nONE *= 1 - doctest.testmod().failed",
+    "from concurrent.futures import ThreadPoolExecutor\nwith ThreadPoolExecutor(1) as pool:\n    ONE *= pool.submit(int, '1').result()",
+)
 
-MODULE = "import numpy as np\nfrom minigrad.coursework import Layer\n\n\n" + GOOD.replace("FACTOR", "dy * self.positive")
+
+@pytest.mark.parametrize("sandbox", ["auto", "off"])
+def test_what_notebooks_do_besides_is_allowed(sandbox, tmp_path):
+    """All cells of a notebook run in one loop of events, as in a kernel, so that one awaits what another has begun."""
+    verdict = graded(["import numpy as np", *ORDINARY, MODULE.replace("self.positive\n", "self.positive * ONE\n")], tmp_path, sandbox)[1]
+    assert verdict["status"] == "passes", verdict
+
+
+# ---- files
 
 
 @pytest.mark.parametrize("content, points", [
@@ -182,6 +203,13 @@ def test_text_is_read_as_python_reads_it(content, points, tmp_path):
         assert verdict["earned"] == 0 and points in verdict["cause"] and "None" not in verdict["cause"]
     else:
         assert (verdict["earned"], verdict["cause"]) == (points, "")
+
+
+@pytest.mark.parametrize("line", ["from helpers import mask", "%run helpers.py", "%run -i ./helpers"])
+def test_a_notebook_runs_the_files_beside_it(line, tmp_path):
+    (tmp_path / "helpers.py").write_text("def mask(p):\n    return p\n")
+    verdict = graded([line, MODULE.replace("self.positive\n", "mask(self.positive)\n")], tmp_path)[1]
+    assert verdict["status"] == "passes", verdict["cause"]
 
 
 def test_modules_beside_the_file_are_found(tmp_path):

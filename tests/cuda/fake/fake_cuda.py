@@ -9,7 +9,7 @@ AT_ONCE  in the order of issue, without delay
 LATE     as late as possible: only what the host waits for
 RANDOM   in any order that streams and events allow, some of it before the host waits
 STREAMS  a whole stream before the next, in another order each time
-NEVER    nothing is computed: for the host's time, and for memory
+NEVER    nothing is computed or looked at: for the host's time, and for memory
 
 Until a test asks for GPUs the machine has none."""
 

@@ -78,6 +78,7 @@ API Status cuLaunchKernel(void* h, unsigned gx, unsigned gy, unsigned gz, unsign
   auto* f = (Function*)h;
   auto* s = stream_of(sh);
   counts["kernels"]++;
+  if (settings.policy == NEVER) return 0;
   counts["kernel " + f->name]++;
   if (f->device != current) {
     problem("kernel %s, loaded onto GPU %d, while GPU %d is current", f->name.c_str(), f->device, current);
@@ -229,7 +230,7 @@ API Status cublasGetVersion_v2(void*, int* v) {
   return 0;
 }
 template <class T>
-static void gemm(bool ta, bool tb, int m, int n, int k, const T* A, int lda, const T* B, int ldb, T* C, int ldc) {
+static void gemm(bool ta, bool tb, int m, int n, int k, const T* A, int lda, const T* B, int ldb, bool add, T* C, int ldc) {
   for (int j = 0; j < n; ++j) {
     std::vector<T> c(m, 0);
     for (int l = 0; l < k; ++l) {
@@ -251,18 +252,27 @@ static void gemm(bool ta, bool tb, int m, int n, int k, const T* A, int lda, con
         }
         c[i] = s;
       }
-    memcpy(C + (size_t)j * ldc, c.data(), m * sizeof(T));
+    T* column = C + (size_t)j * ldc;
+    for (int i = 0; i < m; ++i) column[i] = add ? column[i] + c[i] : c[i];
   }
 }
-API Status cublasGemmEx(void* h, int ta, int tb, int m, int n, int k, const void*, const void* A, int, int lda, const void* B, int, int ldb,
-                        const void*, void* C, int type, int ldc, int compute, int) {
+API Status cublasGemmEx(void* h, int ta, int tb, int m, int n, int k, const void* alpha, const void* A, int, int lda, const void* B, int, int ldb,
+                        const void* beta, void* C, int type, int ldc, int compute, int) {
   LOCK;
   auto* handle = (Handle*)h;
   auto* s = handle->stream;
   counts["gemm"]++;
+  if (settings.policy == NEVER) return 0;
   counts["gemm compute type " + std::to_string(compute)]++;
   if (s->device != current || handle->device != current) {
     problem("gemm on a stream of GPU %d while GPU %d is current", s->device, current);
+    return 7;
+  }
+  auto number = [&](const void* p) { return type == 0 ? *(const float*)p : *(const double*)p; };  // read now, as cuBLAS does
+  const bool add = number(beta) == 1;
+  if (number(alpha) != 1 || (!add && number(beta) != 0)) problem("gemm with alpha %g, beta %g: not modelled", number(alpha), number(beta));
+  if (lda < (ta ? k : m) || ldb < (tb ? n : k) || ldc < m) {
+    problem("gemm (%d, %d, %d) with leading dimensions %d, %d, %d", m, n, k, lda, ldb, ldc);
     return 7;
   }
   for (const void* p : {A, B, (const void*)C}) {
@@ -272,8 +282,8 @@ API Status cublasGemmEx(void* h, int ta, int tb, int m, int n, int k, const void
   if ((uintptr_t)A % 16 || (uintptr_t)B % 16 || (uintptr_t)C % 16 || lda % 4 || ldb % 4 || ldc % 4) { counts["gemm unaligned for TF32"]++; }
   push(s, {nullptr, nullptr,
            [=] {
-             if (type == 0) gemm<float>(ta, tb, m, n, k, (const float*)A, lda, (const float*)B, ldb, (float*)C, ldc);
-             else gemm<double>(ta, tb, m, n, k, (const double*)A, lda, (const double*)B, ldb, (double*)C, ldc);
+             if (type == 0) gemm<float>(ta, tb, m, n, k, (const float*)A, lda, (const float*)B, ldb, add, (float*)C, ldc);
+             else gemm<double>(ta, tb, m, n, k, (const double*)A, lda, (const double*)B, ldb, add, (double*)C, ldc);
            },
            "gemm"});
   return 0;

@@ -8,6 +8,7 @@ import json
 import os
 import random
 import sys
+import threading
 import types
 import warnings
 
@@ -19,7 +20,7 @@ from minigrad.layers import Parameter
 from . import fences
 from .blank import is_blank
 from .errors import place_of, words_of
-from .modules import CannotLoad, import_file
+from .modules import CannotLoad, import_file, kernel_loop
 from .wire import HEAD, Reader, Writer
 
 LONGEST_OUTPUT = 10_000  # characters that are kept of what is printed
@@ -32,9 +33,12 @@ def main():
         os.dup2(nowhere, stream)
     if hasattr(os, "register_at_fork"):  # what a solution forks off has no share in the conversation
         os.register_at_fork(after_in_child=lambda: (os.close(requests), os.close(replies)))
-    actor = Actor()
+    actor, me = Actor(), os.getpid()
     while (message := receive(requests)) is not None:
-        send(replies, actor.answer(*message))
+        answer = actor.answer(*message)
+        if os.getpid() != me:  # forked off, and none of this process's is left in it
+            os._exit(0)
+        send(replies, answer)
     os._exit(0)
 
 
@@ -122,6 +126,7 @@ class Actor:
 
     def do_fence(self, header, body):
         """Limits and refusals; the last thing before the solution is loaded."""
+        kernel_loop(threading.get_ident())  # it opens a pair of sockets, which the fences may refuse
         fences.limit(header["memory"], header["seconds"], header["processes"])
         fences.refuse(header["forbidden"], header["readable"], header["writeable"], header["alone"])
         return {}, Writer()

@@ -27,6 +27,9 @@ SKIPPED = (
 )
 SHELL = re.compile(r"(pip3?|conda|mamba|ls|cd|pwd|mkdir|cat|rm|cp|mv)(\s+[-\w./~][^=(]*)?$")
 MAGIC = re.compile(r"(?P<indent>\s*)(?P<name>[\w.,\s\[\]]+=\s*)?(?P<mark>%%?[A-Za-z_]|!|\?)")
+TIMED = re.compile(r"\s*%time\s+(?P<statement>.+)")
+RUN = re.compile(r"%run\s+(?:-i\s+)?(?:\./)?(?P<module>[A-Za-z_]\w*)(?:\.py)?\s*")
+PYLAB = "import numpy; np = numpy; from numpy import *"  # of what %pylab does, what is not for pictures
 HELP = re.compile(r"\s*[\w.\[\]'\"%*()]+\s*\?\??\s*(#.*)?$")
 
 
@@ -86,6 +89,12 @@ def kernel_line(line):
     """What stands in for a line that only a kernel understands, or None for any other."""
     match = MAGIC.match(line)
     indent = line[: len(line) - len(line.lstrip())]
+    if (timed := TIMED.match(line)) and is_python(timed["statement"]):  # what it assigns stays
+        return indent + timed["statement"]
+    if run := RUN.fullmatch(line):
+        return f"from {run['module']} import *"
+    if line.startswith("%pylab"):
+        return PYLAB
     if match and match["mark"] != "?":
         return f"{indent}{match['name']}None" if match["name"] else f"{indent}pass"
     if line.lstrip().startswith("?") or HELP.match(line) or SHELL.match(line.strip()) and not is_python(line.strip()):

@@ -4,11 +4,13 @@ import __future__
 
 import ast
 import asyncio
+import functools
 import importlib.util
 import inspect
 import io
 import linecache
 import sys
+import threading
 import tokenize
 import types
 from pathlib import Path
@@ -99,13 +101,35 @@ def run_cells(module, name, texts, as_main):
         try:
             code = compile(text, filename, "exec", flags, dont_inherit=True)
             flags |= sum({FUTURES[f] for f in FUTURES if code.co_flags & FUTURES[f]})
-            awaited = eval(code, space)
-            if code.co_flags & inspect.CO_COROUTINE:
-                asyncio.run(awaited)
+            run_cell(code, space)
         except SyntaxError as error:
             space["__problems__"].append(f"{filename}, line {error.lineno or 1}: {error.msg}")
         except (Exception, SystemExit) as error:
             space["__problems__"].append(f"{filename}: {error_sentence(error)}")
+
+
+def run_cell(code, space):
+    """Run a cell in the loop of all cells, as in a kernel, so that one may await what another has begun."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        kernel_loop(threading.get_ident()).run_until_complete(awaited(code, space))
+    else:  # a notebook is loaded by a cell of another
+        if inspect.iscoroutine(result := eval(code, space)):
+            result.close()
+            raise RuntimeError("await does not work in a notebook that another notebook loads")
+
+
+async def awaited(code, space):
+    result = eval(code, space)
+    if code.co_flags & inspect.CO_COROUTINE:
+        await result
+
+
+@functools.cache
+def kernel_loop(thread):
+    """The loop of events of all cells that a thread runs."""
+    return asyncio.new_event_loop()
 
 
 class Kernel:

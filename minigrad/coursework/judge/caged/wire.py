@@ -17,6 +17,7 @@ import numpy as np
 from .functions import FUNCTIONS
 
 LARGEST = 1 << 28  # bytes of a message
+LARGEST_HEADER = 1 << 24  # of which values of Python's may take so many: here they grow thirtyfold
 DEEPEST = 12  # containers in containers
 HEAD = struct.Struct("<II")  # lengths of the header and of the bytes behind it
 
@@ -37,8 +38,8 @@ class Writer:
     def message(self, header):
         head = json.dumps(header).encode()
         body = b"".join(self.chunks)
-        if len(head) + len(body) > LARGEST:
-            raise BadMessage(f"the answer holds more than {LARGEST >> 20} MB")
+        if len(head) > LARGEST_HEADER or len(head) + len(body) > LARGEST:
+            raise BadMessage(f"the answer holds more than {LARGEST >> 20} MB, or {LARGEST_HEADER >> 20} MB that are no arrays")
         return HEAD.pack(len(head), len(body)) + head + body
 
     def encode(self, value, depth=0):
@@ -204,6 +205,8 @@ def placed(memory, dtype, shape, strides, first, length):
     shape = tuple(shape)
     if len(shape) > 32 or not all(type(size) is int and size >= 0 for size in shape) or type(first) is not int:
         raise BadMessage("an array has no shape")
+    if math.prod(shape) * dtype.itemsize > LARGEST:  # one number may stand for all of them
+        raise BadMessage("an array is too large")
     if strides is None:
         if math.prod(shape) * dtype.itemsize != length:
             raise BadMessage("an array does not have the bytes of its shape")
