@@ -11,17 +11,18 @@ __device__ inline real power(real s, real beta) {
   return r * r * rsqrt(r);
 }
 
-// ---- windows of HALF channels to each side, the paper's 2 with four lanes: a thread holds all that it needs in registers.
+// ---- windows of HALF channels to each side, as the paper's: a thread holds all that it needs in registers.
 // Read one by one, each number would be fetched five times over, and backward fifteen.
-constexpr int HALF = LANES / 2;
+constexpr int HALF = 2, OWN = 2 * HALF, GROUPS = (OWN + LANES + OWN) / LANES;
 
-// Channels c - LANES .. c + 2 LANES - 1 of a row, 0 where there are none.
-struct Near { real v[3 * LANES]; };
+// Channels c - OWN .. c + LANES + OWN - 1 of a row, 0 where there are none: a thread's own from OWN on, their windows, and the windows
+// of those.
+struct Near { real v[GROUPS * LANES]; };
 
 __device__ inline Near near(const real* row, int c, int C, bool relu) {
   Near x;
-  for (int g = 0; g < 3; ++g) {
-    const int first = c + (g - 1) * LANES;
+  for (int g = 0; g < GROUPS; ++g) {
+    const int first = c - OWN + g * LANES;
     const Reals t = first >= 0 && first < C ? *(const Reals*)(row + first) : Reals{};
     EACH_LANE(l) x.v[g * LANES + l] = relu && t.v[l] < 0 ? 0 : t.v[l];
   }
@@ -37,24 +38,24 @@ __device__ inline real near_norm(const Near& x, int j, Lrn d) {
 __device__ inline Reals near_forward(const real* row, int c, Lrn d) {
   const Near x = near(row, c, d.C, d.relu);
   Reals y;
-  EACH_LANE(l) y.v[l] = x.v[LANES + l] * power(near_norm(x, LANES + l, d), d.beta);
+  EACH_LANE(l) y.v[l] = x.v[OWN + l] * power(near_norm(x, OWN + l, d), d.beta);
   return y;
 }
 
 __device__ inline Reals near_backward(const real* row, const Near& dy, int c, Lrn d) {
   const Near x = near(row, c, d.C, d.relu);
   Reals dx = {}, pull = {};
-  for (int j = LANES - HALF; j < 2 * LANES + HALF; ++j) {
-    if (c + j < LANES || c + j >= d.C + LANES) continue;
+  for (int j = OWN - HALF; j < OWN + LANES + HALF; ++j) {
+    if (c + j < OWN || c + j >= d.C + OWN) continue;
     const real s = near_norm(x, j, d), g = dy.v[j] * power(s, d.beta), t = g * x.v[j] / s;
     EACH_LANE(l) {
-      if (j == LANES + l) dx.v[l] = g;
-      if (j - LANES - l <= HALF && LANES + l - j <= HALF) pull.v[l] += t;
+      if (j == OWN + l) dx.v[l] = g;
+      if (j - OWN - l <= HALF && OWN + l - j <= HALF) pull.v[l] += t;
     }
   }
   EACH_LANE(l) {
-    dx.v[l] -= 2 * d.alpha * d.beta * x.v[LANES + l] * pull.v[l];
-    if (d.relu && !(x.v[LANES + l] > 0)) dx.v[l] = 0;
+    dx.v[l] -= 2 * d.alpha * d.beta * x.v[OWN + l] * pull.v[l];
+    if (d.relu && !(x.v[OWN + l] > 0)) dx.v[l] = 0;
   }
   return dx;
 }
@@ -76,11 +77,10 @@ __device__ inline Reals wide_forward(const real* row, int c, Lrn d) {
   return y;
 }
 
-// dy(j): the gradient of y[j]
-template <class Dy> __device__ inline Reals wide_backward(const real* row, const Dy& dy, int c, Lrn d) {
+__device__ inline Reals wide_backward(const real* row, const real* drow, int c, Lrn d) {
   Reals dx = {}, pull = {};
   for (int j = max(0, c - d.half); j <= min(d.C - 1, c + LANES - 1 + d.half); ++j) {
-    const real s = norm(row, j, d), g = dy(j) * power(s, d.beta), t = g * one(row, j, d) / s;
+    const real s = norm(row, j, d), g = drow[j] * power(s, d.beta), t = g * one(row, j, d) / s;
     EACH_LANE(l) {
       if (j == c + l) dx.v[l] = g;
       if (abs(j - c - l) <= d.half) pull.v[l] += t;
@@ -102,17 +102,12 @@ extern "C" __global__ void lrn_forward(const real* __restrict__ x, real* __restr
   }
 }
 
-struct InMemory {
-  const real* row;
-  __device__ real operator()(int j) const { return row[j]; }
-};
-
 // dx[c] = dy[c] s[c]^-beta - 2 alpha beta x[c] * sum of dy[j] x[j] s[j]^(-beta-1) for |j - c| <= half
 extern "C" __global__ void lrn_backward(const real* __restrict__ x, const real* __restrict__ dy, real* __restrict__ dx, Lrn d) {
   const int groups = d.C / LANES;
   LOOP(u, d.rows * groups) {
     const size_t at = (size_t)(u / groups) * d.C;
     const int c = u % groups * LANES;
-    ((Reals*)dx)[u] = d.half == HALF ? near_backward(x + at, near(dy + at, c, d.C, false), c, d) : wide_backward(x + at, InMemory{dy + at}, c, d);
+    ((Reals*)dx)[u] = d.half == HALF ? near_backward(x + at, near(dy + at, c, d.C, false), c, d) : wide_backward(x + at, dy + at, c, d);
   }
 }

@@ -1,4 +1,4 @@
-// Local response normalisation and max-pooling in one: what lies between them is computed and not stored.
+// Local response normalisation over five channels and max-pooling in one: what lies between them is computed and not stored.
 //   x, dx (N, H, W, C)     y, dy, winner (N, OH, OW, C)
 #include "lrn.cu"
 #include "pool.cu"
@@ -13,7 +13,7 @@ extern "C" __global__ void norm_pool_forward(const real* __restrict__ x, real* _
     for (int i = 0; i < d.K; ++i)
       for (int j = 0; j < d.K; ++j) {
         const real* row = x + (((size_t)n * d.H + r * d.S + i) * d.W + q * d.S + j) * d.C;
-        const Reals t = norm.half == HALF ? near_forward(row, c, norm) : wide_forward(row, c, norm);
+        const Reals t = near_forward(row, c, norm);
         if (i + j == 0) best = t;
         challenge(best, at, t, i * d.K + j);
       }
@@ -22,36 +22,17 @@ extern "C" __global__ void norm_pool_forward(const real* __restrict__ x, real* _
   }
 }
 
-// What comes back through the pooling to channel j of a pixel
-struct ThroughPool {
-  const real* dy;
-  const unsigned char* winner;
-  int pixel;
-  Pool d;
-  __device__ real operator()(int j) const {
-    const Reals t = won(dy, winner, pixel, j / LANES, d);
-    real found = 0;
-    EACH_LANE(l) if (l == j % LANES) found = t.v[l];
-    return found;
-  }
-};
-
 extern "C" __global__ void norm_pool_backward(const real* __restrict__ x, const real* __restrict__ dy,
                                               const unsigned char* __restrict__ winner, real* __restrict__ dx, Lrn norm, Pool d) {
   const int C = d.C / LANES;
   LOOP(u, d.N * d.H * d.W * C) {
     const int group = u % C, pixel = u / C;
-    const real* row = x + (size_t)pixel * d.C;
-    if (norm.half == HALF) {
-      Near back;
-      for (int g = 0; g < 3; ++g) {
-        const int c = group + g - 1;
-        const Reals t = c >= 0 && c < C ? won(dy, winner, pixel, c, d) : Reals{};
-        EACH_LANE(l) back.v[g * LANES + l] = t.v[l];
-      }
-      ((Reals*)dx)[u] = near_backward(row, back, group * LANES, norm);
-    } else {
-      ((Reals*)dx)[u] = wide_backward(row, ThroughPool{dy, winner, pixel, d}, group * LANES, norm);
+    Near back;  // what comes back through the pooling
+    for (int g = 0; g < GROUPS; ++g) {
+      const int c = group + g - OWN / LANES;
+      const Reals t = c >= 0 && c < C ? won(dy, winner, pixel, c, d) : Reals{};
+      EACH_LANE(l) back.v[g * LANES + l] = t.v[l];
     }
+    ((Reals*)dx)[u] = near_backward(x + (size_t)pixel * d.C, back, group * LANES, norm);
   }
 }
