@@ -24,8 +24,8 @@ def forward(layers, x, named=lambda layer, error: error):
     """y of the layers in a row. named(layer, error) may say in the error's text where it happened."""
     first = layers[0]
     with first.device:
+        layers = layers if first.device.is_gpu else relu_last(layers)
         x, shapes = checked(layers, x, named)
-        layers, shapes = (layers, shapes) if first.device.is_gpu else relu_last(layers, shapes)
         calls = [Call(*pair, x.dtype) for pair in zip(shapes[:-1], shapes[1:], strict=True)]
         for layer in layers:
             layer.release()  # frees the last call's memory before this one asks for some
@@ -52,15 +52,14 @@ def checked(layers, x, named):
     return x, shapes
 
 
-def relu_last(layers, shapes):
-    """The layers with each ReLU behind the pooling that follows it, and the shapes of x and of what each layer makes. The largest number
-    stays the largest, so that nothing changes, but that there are fewer numbers for the ReLU to look at and to keep."""
-    layers, shapes = list(layers), list(shapes)
+def relu_last(layers):
+    """The layers with each ReLU behind the pooling that follows it. The largest number stays the largest, so that nothing changes, but that
+    there are fewer numbers for the ReLU to look at and to keep."""
+    layers = list(layers)
     for i in range(len(layers) - 1):
         if layers[i].is_relu and layers[i + 1].before_relu:
             layers[i], layers[i + 1] = layers[i + 1], layers[i]
-            shapes[i + 1] = shapes[i + 2]
-    return layers, shapes
+    return layers
 
 
 def forward_slabs(layers, calls, x):
@@ -121,7 +120,7 @@ def backward_whole(layers, dy):
 
 def backward_slabs(layers, dy):
     """dx, slab by slab on a CPU."""
-    layers, _ = relu_last(layers, [None] * (len(layers) + 1))
+    layers = relu_last(layers)
     calls, learning = [layer.call for layer in layers], []
     for row in reversed(slabs.rows(layers, calls, dy.dtype.itemsize)):
         dy, sums = slabs.backward(layers[row], calls[row], dy)

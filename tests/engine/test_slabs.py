@@ -15,9 +15,8 @@ def rows(variant, stage, batch_size):
     net = AlexNet(variant, num_classes=10)
     tower = net.towers.stages[stage][0]
     shape = next(step.x_shape for step in net.walk(batch_size) if step.stage == stage)
-    layers = tower.runs()[0]
+    layers = chain.relu_last(tower.runs()[0])
     shapes = [shape, *(shape := layer.output_shape(shape) for layer in layers)]
-    layers, shapes = chain.relu_last(layers, shapes)
     names = {layer: name for name, layer in tower.layers.items()}
     calls = [chain.Call(*pair, np.float32) for pair in zip(shapes[:-1], shapes[1:], strict=True)]
     return [" ".join(names[layer] for layer in layers[row]) for row in slabs.rows(layers, calls, 4)]
