@@ -9,12 +9,10 @@ import math
 import os
 import threading
 import warnings
-from collections import deque
-from contextlib import closing
 
 import numpy as np
 
-from minigrad.cuda import blas, find, kernels
+from minigrad.cuda import blas, find, kernels, upload
 from minigrad.device import CPU, Device
 
 THREADS = 256  # of a block
@@ -82,7 +80,7 @@ class CudaDevice(Device):
         self.gpu = cuda.Device(self.index)
         self.kernels, self.kept, self.ones = {}, None, None
         with self.gpu:  # streams and events belong to the device that is current when they are made
-            self.stream, self.copies = cuda.Stream(non_blocking=True), cuda.Stream(non_blocking=True)
+            self.stream, self.copies = cuda.Stream(non_blocking=True), cuda.Stream(non_blocking=True)  # copies: see upload.py
             self.event, self.before = cuda.Event(disable_timing=True), cuda.Event(disable_timing=True)
             # Of all memory, not of what is free: parts of a batch are summed up in this order, and a run's numbers are its own.
             self.workspace = min(WORKSPACE, cuda.runtime.memGetInfo()[1] // 4)
@@ -305,43 +303,10 @@ class CudaDevice(Device):
         return ValueError(f"{name} must be contiguous, for a kernel sees nothing of strides")
 
     def host_empty(self, shape, dtype):
-        count, dtype = int(np.prod(shape)), np.dtype(dtype)
-        try:
-            with self.gpu:
-                memory = self.xp.cuda.alloc_pinned_memory(count * dtype.itemsize)
-        except self.xp.cuda.runtime.CUDARuntimeError as error:
-            raise MemoryError(f"no room for {count * dtype.itemsize:,} bytes of pinned memory: {error}") from error
-        return np.frombuffer(memory, dtype, count).reshape(shape)
+        return upload.pinned(self, shape, dtype)
 
     def upload(self, batches):
-        """The next batch's images are copied while the caller works on this one's, on a stream of their own."""
-        coming = deque()
-        try:
-            with closing(batches):
-                for images, labels in batches:
-                    coming.append((images, labels, *self.copied(images)))
-                    if len(coming) == 2:
-                        yield from self.arrived(*coming.popleft())
-                while coming:
-                    yield from self.arrived(*coming.popleft())
-        finally:
-            self.copies.synchronize()
-
-    def copied(self, images):
-        """Begin to copy images to the GPU: the array they will be in, and the event of their arrival."""
-        target = self.empty(images.shape, images.dtype)
-        with self.gpu:
-            done = self.xp.cuda.Event(disable_timing=True)
-        self.copies.wait_event(self.record())  # the memory may still be in use by what the stream holds
-        target.data.copy_from_host_async(images.ctypes.data, images.nbytes, self.copies)
-        done.record(self.copies)
-        return target, done
-
-    def arrived(self, images, labels, target, done):
-        with self:
-            self.stream.wait_event(done)
-        yield target, labels
-        done.synchronize()  # long past; only now may the memory of `images` be filled anew
+        return upload.one_ahead(self, batches)
 
     def mark(self):
         with self:

@@ -13,6 +13,7 @@ from test_cuda_memory import in_a_new_thread, step
 
 from alexnet import AlexNet
 from minigrad import SGD, Device, Linear, Parameter, cuda, data
+from minigrad.cuda import upload
 from minigrad.cuda.device import say_if_apart
 from minigrad.cuda.kernels import Fields
 from minigrad.device import CPU
@@ -317,10 +318,10 @@ def loader(device, batches=4):
 
 
 @pytest.mark.parametrize("work", [1, 3])
-def test_batches_arrive_while_others_are_used(fake_gpus, work):
+def test_batches_arrive_while_others_are_used(fake_gpus, monkeypatch, work):
     device = Device("0")
-    begun, copied = [], device.copied
-    device.copied = lambda images: begun.append(len(begun)) or copied(images)
+    begun, begin = [], upload.begun
+    monkeypatch.setattr(upload, "begun", lambda device, images: begun.append(len(begun)) or begin(device, images))
     expected = [images.copy() for images, _ in loader(Device("cpu")).batches(0)]
     for i, (images, labels) in enumerate(loader(device).batches(0)):
         assert len(begun) == min(i + 2, 4)  # the next batch is on its way

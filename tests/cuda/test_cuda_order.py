@@ -10,7 +10,7 @@ from fake_cuda import AT_ONCE, LATE, RANDOM, STREAMS
 from narrow import Narrow
 
 from minigrad import SGD, SoftmaxCrossEntropy, data, training
-from minigrad.cuda import device
+from minigrad.cuda import upload
 from minigrad.cuda.device import CudaDevice
 
 ORDERS = [(LATE, 1), (RANDOM, 1), (STREAMS, 1), (RANDOM, 2), (STREAMS, 2), (RANDOM, 3), (STREAMS, 3)]  # policy, seed
@@ -80,14 +80,14 @@ def test_every_order_gives_the_same_bits(fake_gpus, devices, peers, orders):
     assert bool(fake_gpus.count("copy through host")) == (devices == "0,1" and not peers)
 
 
-MUTANTS = [  # method of CudaDevice, the text, what becomes of it; at the end: an event of whichever GPU is current, no copy at all
+MUTANTS = [  # method of CudaDevice or function of upload.py, the text, what becomes of it; at the end: an event of any GPU, no copy at all
     ("send", "self.stream.wait_event(target.record())", "target.record()"),
     ("send", "target.stream.wait_event(self.record())", "self.record()"),
     ("send", "array.nbytes, self.stream)", "array.nbytes, target.stream)"),
-    ("copied", "self.copies.wait_event(self.record())", "self.record()"),
-    ("arrived", "self.stream.wait_event(done)", "pass"),
+    ("begun", "device.copies.wait_event(device.record())", "device.record()"),
+    ("arrived", "device.stream.wait_event(done)", "pass"),
     ("arrived", "done.synchronize()", "pass"),
-    ("upload", "self.copies.synchronize()", "pass"),
+    ("one_ahead", "device.copies.synchronize()", "pass"),
     ("__enter__", "self.stream.wait_event(self.before)", "pass"),
     ("__exit__", "caller.wait_event(self.record())", "self.record()"),
     ("record", "self.event.record(self.stream)", "pass"),
@@ -96,19 +96,20 @@ MUTANTS = [  # method of CudaDevice, the text, what becomes of it; at the end: a
 ]
 
 
-def mutant(method, old, new):
-    source = textwrap.dedent(inspect.getsource(getattr(CudaDevice, method)))
-    assert source.count(old) == 1, f"{old!r} is not in CudaDevice.{method}"
+def mutant(function, old, new):
+    source = textwrap.dedent(inspect.getsource(function))
+    assert source.count(old) == 1, f"{old!r} is not in {function.__qualname__}"
     names = {}
-    exec(compile(source.replace(old, new), f"{method} without {old}", "exec"), vars(device), names)
-    return names[method]
+    exec(compile(source.replace(old, new), f"{function.__qualname__} without {old}", "exec"), function.__globals__, names)
+    return names[function.__name__]
 
 
 @pytest.mark.filterwarnings("ignore:The device where the array resides")
-@pytest.mark.parametrize("method, old, new", MUTANTS)
-def test_a_wait_taken_away_is_seen(fake_gpus, monkeypatch, method, old, new):
+@pytest.mark.parametrize("name, old, new", MUTANTS)
+def test_a_wait_taken_away_is_seen(fake_gpus, monkeypatch, name, old, new):
     expected = in_order(fake_gpus, AT_ONCE, 1, "0,1", True)
-    monkeypatch.setattr(CudaDevice, method, mutant(method, old, new))
+    owner = upload if hasattr(upload, name) else CudaDevice
+    monkeypatch.setattr(owner, name, mutant(getattr(owner, name), old, new))
     assert any(seen(fake_gpus, order, expected) for order in ORDERS)
     fake_gpus.reset()
 
