@@ -79,12 +79,11 @@ def field_type(text, base, dtype):
 
 
 def packed(text, name, dtype, fields):
-    """A struct by value, as a kernel takes it: a structured array without dimensions. fields: (name, value) pairs, all of them; of a field
-    that is an array the value is a tuple."""
-    wanted, values = struct(text, name, dtype), dict(fields)
-    if set(values) != set(wanted.names):
-        raise TypeError(f"struct {name} has the fields {', '.join(wanted.names)}, but {', '.join(values)} were given")
-    made = np.array(tuple(list(v) if isinstance(v, tuple) else v for v in (values[field] for field in wanted.names)), wanted)
+    """A struct by value, as a kernel takes it: a structured array without dimensions. fields: {name: number}, all of them."""
+    wanted = struct(text, name, dtype)
+    if set(fields) != set(wanted.names):
+        raise TypeError(f"struct {name} has the fields {', '.join(wanted.names)}, but {', '.join(fields)} were given")
+    made = np.array(tuple(fields[field] for field in wanted.names), wanted)
     made.flags.writeable = False
     return made
 
@@ -101,7 +100,7 @@ class Fields(dict):
         """`packed` without the fields' names, which CuPy would look through at every launch."""
         made = self.made.get(dtype)
         if made is None:
-            made = packed(text, name, dtype, tuple(self.items()))
+            made = packed(text, name, dtype, self)
             made = self.made[dtype] = made.view(f"V{made.itemsize}")
         return made
 

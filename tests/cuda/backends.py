@@ -114,8 +114,8 @@ class Launcher:
         if wanted.array:
             return self.backend.array(value)
         if isinstance(value, dict):
-            return kernels.packed(text, wanted.base, self.dtype, tuple(value.items()))
-        return wanted.dtype(text, self.dtype).type(value)
+            return kernels.packed(text, wanted.base, self.dtype, value)
+        return value if isinstance(value, np.ndarray) else wanted.dtype(text, self.dtype).type(value)
 
     def empty(self, *shape, dtype=None):
         """An output full of NaN or 255: an element that the kernel forgets is seen. Aligned as a GPU's memory is."""

@@ -230,7 +230,9 @@ def check_sgd(run, sizes, aligned=True):
     for arrays, n, rate in zip(there, sizes, rates, strict=True):
         moves.append((*map(run.backend.address, arrays), elements, n, *rate))
         elements += -(-n // 4) * 4
-    table = {"of": (*moves, *[(0,) * 7] * (MOVES - len(moves)))}
+    table = np.zeros((), kernels.struct(kernels.source("optim"), "Moves", run.dtype))
+    assert table["of"].shape == (MOVES,)
+    table["of"][: len(moves)] = moves
     run("optim", "sgd", table, len(moves), elements, 0.9)
     for (w, v, _), wanted in zip(there, expected, strict=True):
         close(run.backend.numpy(w), wanted[0], TOLERANCE[run.dtype.name])
