@@ -5,7 +5,7 @@ it, and the one that gives dW gives db: a sum over the rows of so tall a matrix 
 
 from functools import lru_cache
 
-from minigrad.cuda.kernels import Fields
+from minigrad.cuda.kernels import LANES, Fields
 
 
 class Im2colOnGpu:
@@ -32,21 +32,21 @@ class Im2colOnGpu:
     def patches(self, x, d, empty):
         """x (N, H, W, C) -> patches (N * OH * OW, columns), in memory that empty(shape, dtype) gives."""
         patches = empty((d["N"] * d["OH"] * d["OW"], self.columns), x.dtype)
-        kernel, channels = ("im2col_of_few_channels", self.columns) if d["C"] % self.device.lanes else ("im2col", d["C"])
+        kernel, channels = ("im2col_of_few_channels", self.columns) if d["C"] % LANES else ("im2col", d["C"])
         self.device.launch("conv", kernel, d["N"] * d["OH"] * self.columns, x, patches, d, channels=channels)
         return patches
 
     def patches_to_stay(self, x, d):
         """The same for backward as well, None if they may not stay. Another tower on this device that looks at the same x shares them."""
         device = self.device
-        shared, key = {} if device.shared is None else device.shared, (id(x), id(d))
+        shared, key = {} if device.shared is None else device.shared, (id(x), tuple(d.values()))
         if key not in shared:
             nbytes = d["N"] * d["OH"] * d["OW"] * self.columns * x.itemsize
             if self.layer.input_gradient and (device.shared is None or nbytes > device.room):
                 return None
             device.room -= nbytes
-            shared[key] = x, d, self.patches(x, d, device.empty)
-        return shared[key][2]
+            shared[key] = x, self.patches(x, d, device.empty)  # with x, so that no other array takes its id
+        return shared[key][1]
 
     def matrix(self, dtype):
         """W, b and zeros below one another: (columns, C_out)."""

@@ -63,7 +63,8 @@ class CudaDevice(Device):
 
     is_gpu = True
     threads = 1
-    lanes = kernels.LANES  # neighbouring channels that a kernel's thread handles at once, where their number allows it
+    shared = None  # a dict while `Towers` go forward, of what towers that look at the same x need not make twice
+    room = 0  # bytes that it may yet take
 
     def __init__(self, name, threads=None):
         self.name, self.index = str(int(name)), int(name)

@@ -31,8 +31,6 @@ class Device:
     is_gpu = False
     memory_space = "host"  # devices with the same one share their arrays
     arithmetic = "float32"
-    shared = None  # on a GPU a dict while `Towers` go forward, of what towers that look at the same x need not make twice
-    room = 0  # bytes that it may yet take
 
     def __new__(cls, name="cpu", threads=None):
         if cls is Device and is_number(name):
