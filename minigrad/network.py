@@ -80,9 +80,7 @@ class Network(Layer):
     variants: dict[str, Variant] = {}
     inits: dict[str, Init] = {"he": Init(input_scale=1 / 58)}
     num_classes = 10
-    first_image = (
-        0  # the number of the next forward's first image in its batch, where a batch comes in parts; dropout's masks follow from it
-    )
+    first_image = 0  # the next forward's first image has this number in its batch, which may come in parts; dropout's masks follow from it
     remarks = ""  # printed below the summary of its layers
 
     def __init__(self, variant=None, device="cpu", num_classes=None, init=None, seed=0, layers=minigrad):
@@ -144,7 +142,7 @@ class Network(Layer):
         """dlogits (N, num_classes) fills every `Parameter.grad`. Returns None: the gradient of the images is not computed.
 
         done(parameters), if given, is called as soon as the gradients of some are there, those of the last layers first."""
-        self.towers.backward(dlogits, *(() if done is None else (done,)))
+        self.towers.backward(dlogits, *(() if done is None else (done,)))  # plain.py's towers take no `done`
 
     def without_images(self, done=None):
         """What a rank does that has none of the batch's images, in training a step with done(parameters) as in `backward`: of what it has

@@ -9,7 +9,7 @@ from itertools import pairwise
 
 TASKS = 16  # of a batch, at most
 SLAB = 1 << 21  # bytes of the largest array between layers: it stays in cache, and is worth handing to a thread
-MORE = 3  # times as many images make another slab worth while
+MORE = 3  # times as many images in a slab are worth the end of a row
 LITTLE = 1 << 17  # bytes of a whole batch: below, waking a thread takes longer than its share of the work
 
 
@@ -38,12 +38,17 @@ def rows(layers, calls, itemsize):
     A row ends before a layer with weights if images have become so small that slabs of at least `MORE` times as many fit from there on:
     larger slabs make larger products, which are faster. Not everywhere, for between two rows the whole batch is handed over."""
     N, *_ = calls[0].x_shape
-    sizes = [max(math.prod(call.x_shape[1:]), math.prod(call.y_shape[1:])) * itemsize for call in calls]
+    sizes = [image_bytes(call, itemsize) for call in calls]
     edges = [0]
     for i in range(1, len(layers)):
         if layers[i].names and slab(N, max(sizes[i:])) >= MORE * slab(N, max(sizes[edges[-1] : i])):
             edges.append(i)
     return [slice(a, b) for a, b in pairwise([*edges, len(layers)])]
+
+
+def image_bytes(call, itemsize):
+    """Bytes of an image on its way into a layer or out of it, whichever are more."""
+    return max(math.prod(call.x_shape[1:]), math.prod(call.y_shape[1:])) * itemsize
 
 
 def slab(N, bytes_per_image):
@@ -56,8 +61,7 @@ def forward(layers, calls, x):
     """y of the layers in a row. Each of `calls` gets `tasks` and `kept`: what its layer's backward needs, for each slab of each task, or
     None where the layer does not remember."""
     device = layers[0].device
-    largest = max(math.prod(shape[1:]) for call in calls for shape in (call.x_shape, call.y_shape))
-    tasks = plan(len(x), largest * x.dtype.itemsize)
+    tasks = plan(len(x), max(image_bytes(call, x.dtype.itemsize) for call in calls))
     for call in calls:
         call.tasks, call.kept = tasks, [[None] * len(slabs) for slabs in tasks]
     y = device.empty(calls[-1].y_shape, x.dtype)

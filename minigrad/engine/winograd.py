@@ -35,7 +35,7 @@ ALGORITHMS = {3: THREE, 5: in_parts(THREE, TWO)}  # by the number of weights
 
 TRANSFORMED = 11 << 20  # bytes of tiles and products at a time
 SUMMED = 256  # numbers in one sum; longer ones are added up in parts, which keeps rounding errors small
-FEW = range(16, 49)  # products: with so few, im2col's errors are small, too
+FEW = range(16, 49)  # numbers in a sum that makes im2col's errors small, too: here they are added up in two halves
 
 
 def algorithm(K, S):
@@ -207,7 +207,7 @@ def product(a, b):
 
 
 def sums(a, b):
-    """a @ b, each number a sum of sums of at most `SUMMED` products, or of two halves where there are few."""
+    """a @ b, each number a sum of sums of at most `SUMMED` products, or of two halves where there are `FEW`."""
     total, many = None, a.shape[2]
     step = -(-many // 2) if many in FEW else SUMMED
     for k in range(0, many, step):
