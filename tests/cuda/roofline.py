@@ -6,21 +6,16 @@ operations at the rate of its unit, and the host nothing.
 "before": every layer for itself, and patches made anew in backward and by each tower. "now": what minigrad does. Towers are added up, as on
 one GPU. The rates are those that copies and large products reach on an H200, of those that were published; nothing here is measured."""
 
-import math
 import sys
 from itertools import groupby
 
 from alexnet import AlexNet
 from minigrad.commands.benchmark.gpu import work
+from minigrad.commands.memory import size
 from minigrad.layers import MaxPool2d
 from minigrad.layers.chain import is_left_out
 
 BYTES, OPERATIONS = 4.3e12, 400e12  # a second: HBM3e; products in TF32
-
-
-def size(shape):
-    """Bytes of a float32 array."""
-    return 4 * math.prod(shape)
 
 
 def of_layers(net, batch_size, now):
