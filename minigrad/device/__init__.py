@@ -2,6 +2,6 @@
 
 from minigrad.device.cpu import CPU, Device, share_cores
 from minigrad.device.parse import parse
-from minigrad.engine.workers import cores
+from minigrad.engine.processors import cores
 
 __all__ = ["CPU", "Device", "cores", "parse", "share_cores"]

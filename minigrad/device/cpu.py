@@ -9,8 +9,9 @@ from importlib import import_module
 
 import numpy as np
 
-from minigrad.engine import memory, workers
-from minigrad.engine.workers import Workers, cores
+from minigrad.engine import memory, processors
+from minigrad.engine.processors import cores
+from minigrad.engine.workers import Workers
 
 NEURONS = 256  # of a fully connected layer: what one task takes
 
@@ -122,9 +123,9 @@ def share_cores(all_of):
     """Share the cores of this machine with its other processes that do the same work: from now on each takes as many as are its own.
 
     all_of(value): a list of the value of each process of this machine, this one included."""
-    mine, group = workers.bound_to(), workers.control_group()
+    mine, group = processors.bound_to(), processors.control_group()
     everybody = all_of((mine, group))
-    share = workers.share_of(mine, [cores for cores, _ in everybody])
-    workers.share = min(share, workers.quota() / sum(other == group for _, other in everybody))
+    share = processors.share_of(mine, [cores for cores, _ in everybody])
+    processors.share = min(share, processors.quota() / sum(other == group for _, other in everybody))
     CPU.threads = cores()
     vars(CPU).pop("workers", None)

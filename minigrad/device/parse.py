@@ -3,7 +3,7 @@
 from importlib import import_module
 
 from minigrad.device.cpu import Device, is_number
-from minigrad.engine.workers import cores
+from minigrad.engine.processors import cores
 
 
 def parse(text, towers=2):
