@@ -6,7 +6,7 @@ from minigrad.engine import slabs
 from minigrad.layers.base import Layer
 from minigrad.layers.parameter import starting_weights
 
-PARTS = 8  # of the inputs, for a single image: tasks
+PARTS = 8  # tasks of a single image, each with some of the inputs
 
 
 class Linear(Layer):

@@ -183,4 +183,4 @@ def test_convolutions_in_chunks(fake_gpus):
         one.backward(dy)
     for p, q in zip(net.parameters(), expected.parameters(), strict=True):
         np.testing.assert_allclose(p.grad.get(), q.grad, atol=1e-10 * np.abs(q.grad).max())
-    assert fake_gpus.count("kernel im2col_of_few_channels") == 11 > 3  # in parts none stay for backward, and towers share none
+    assert fake_gpus.count("kernel im2col_of_few_channels") == 11  # in parts none stay for backward, and towers share none: else 3
