@@ -13,8 +13,7 @@ from minigrad.commands import datasets, imported, runs
 from minigrad.commands.errors import UsageError
 from minigrad.commands.memory import enough_memory
 from minigrad.commands.networks import known_config, last_with_weights, layers_of, make_network, program, share_columns
-from minigrad.commands.scale import sizes
-from minigrad.commands.traffic import forecast
+from minigrad.commands.traffic import forecast, sizes
 from minigrad.optim import LARS
 
 
@@ -83,7 +82,7 @@ def prepared(Network, arguments, config, dataset, size, output, checkpoint, star
         whole = sizes(net)
         share_columns(net, ranks)
         travels = ranks.use(net.towers.devices)
-        how = f" in each of {ranks.size} processes, {travels}; {forecast(whole, net.num_classes, config['batch_size'], ranks)}"
+        how = f" in each of {ranks.size} processes, {travels}; {forecast(whole, config['batch_size'], ranks)}"
     mean = ranks.told(lambda: mean_image(checkpoint, start, dataset, size))
     if min(mean.shape[:2]) < size:
         raise UsageError(f"The mean image of the checkpoint has {min(mean.shape[:2])} pixels, but the images are fed with {size}.")
