@@ -383,11 +383,28 @@ def test_what_is_for_one_process(capsys):
         def all(self, value):
             return [value] * 2
 
-    for argv, words in ((["summary"], "summary is the work of one process"), (["--plain"], "--plain computes in one process")):
+    for argv, words in (
+        (["summary"], "summary is the work of one process"),
+        (["--plain"], "--plain computes in one process"),
+        (["--accumulate", "2"], "--accumulate is for one process"),
+    ):
         assert commands.run(AlexNet, argv, Two()) == 2
         assert words in capsys.readouterr().err
     assert commands.run(AlexNet, ["--synthetic", "--hybrid"]) == 2
     assert "nobody to share layers with: start several" in capsys.readouterr().err
+
+
+def test_a_network_that_cannot_be_shared_is_told_before_data_are_read(monkeypatch, capsys):
+    class Teamed(ranks.Ranks):
+        team = "of two"
+
+    class Odd(Narrow):
+        def share_columns(self, team):
+            raise ValueError(f"nothing for the team {team}")
+
+    monkeypatch.setattr(commands.datasets, "load_data", None)
+    assert commands.run(Odd, [], Teamed()) == 2
+    assert "--hybrid: nothing for the team of two." in capsys.readouterr().err
 
 
 def test_ranks_with_other_data_are_told_before_training(folder, tmp_path):
