@@ -1,8 +1,7 @@
-"""Preparing a data set: every image is resized once to its central square of 256 pixels (paper §2), on all cores, into the files that
-shards.py reads.
+"""Preparing a data set: every image is resized once to its central square of 256 pixels (paper §2), into the files that shards.py reads.
 
-A shard is done when its record is there as well; after a run that was killed, the next one makes the other shards and compares the
-checksums of these. The sums from which the mean image and the components of colour follow are added up on the way."""
+Here is what comes before the work and after it: the plan, which a run that goes on follows, the space it takes, and at the end mean image,
+labels and set.json. The work itself is in making.py, what is damaged of a finished set in mending.py."""
 
 import json
 import multiprocessing
