@@ -76,6 +76,17 @@ def sweep(folder):
 
 
 @contextmanager
+def removed_if_empty(folder):
+    """When the block fails, remove a folder that was made for it, if nothing was put there."""
+    try:
+        yield
+    except BaseException:
+        with suppress(OSError):
+            os.rmdir(folder)
+        raise
+
+
+@contextmanager
 def locked(folder):
     """Hold an existing folder for this process alone. Raises BlockingIOError if another one holds it.
 

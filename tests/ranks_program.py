@@ -4,7 +4,7 @@ the last of one image alone.
 ranks_program.py FOLDER [EVENT]: the run goes on where the one in FOLDER stands. EVENT is Python, executed before every forward; `steps` is
 the number of the training step from 1, `rank` that of the process, `last` the highest rank. The environment's DEVICE, such as 0, is one of
 the fake GPUs, with NCCL also a stand-in for that; HYBRID, such as 2, how many ranks share the fully connected layers. What a whole run has
-sent is in traffic.json."""
+sent is in traffic.json. With ENDS, ranks that wait for SILENCE seconds say so and end."""
 
 import importlib
 import json
@@ -96,6 +96,9 @@ if __name__ == "__main__":
         gpus.set(devices=2, policy=backends.POLICY)
         importlib.import_module("fake_nccl").install("NCCL" in os.environ, os.environ.get("NCCL") == "own GPUs")
     mpi.PATIENCE, mpi.SILENCE = (float(os.environ.get(name, getattr(mpi, name))) for name in ("PATIENCE", "SILENCE"))
+    if os.environ.get("ENDS"):
+        missed = mpi.MpiRanks.name_missing
+        mpi.MpiRanks.name_missing = lambda self: (missed(self), time.sleep(1), self.comm.Abort(3))  # the launcher passes it on meanwhile
     ranks = join()
     loop.draw = lambda *what: None  # which takes most of the time
     if ranks.rank > 0:  # rank 0 alone writes

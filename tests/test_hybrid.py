@@ -2,6 +2,7 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from lenet import LeNet
 from narrow import Narrow
 
 from minigrad import SGD, Conv2d, Flatten, Linear, LocalResponseNorm, ReLU, Sequential, SoftmaxCrossEntropy, Towers
+from minigrad.commands.memory import enough_memory
 from minigrad.hybrid import Hybrid
 from minigrad.optim import LARS
 from minigrad.ranks import Ranks
@@ -137,6 +139,14 @@ def test_what_cannot_be_shared_is_named(stages, words):
     with pytest.raises(ValueError, match=words):
         shared(stages)
     assert before == [p.value.shape for stage in stages for tower in stage for p in tower.parameters()]
+
+
+def test_memory_that_is_not_enough_is_not_counted(monkeypatch):
+    net = Narrow("tiny", num_classes=10)
+    net.share_columns(ThreadTeam(Everybody(2), 0))
+    monkeypatch.setattr(net.towers, "devices", [SimpleNamespace(is_gpu=True, index=0)])
+    with pytest.raises(MemoryError, match="planted"), enough_memory(net, 4):
+        raise MemoryError("planted")
 
 
 def test_one_tower_is_cut_up_at_its_fully_connected_layers():

@@ -31,7 +31,7 @@ OPEN_MPI = {  # needs to be told that it may run as root, and more processes tha
     "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
     "PRTE_MCA_rmaps_default_mapping_policy": ":oversubscribe",
 }
-
+LIMIT = 60  # seconds of a run
 
 slow = pytest.mark.slow
 
@@ -43,24 +43,26 @@ def mpi():
         pytest.skip('needs an mpirun in this environment: pip install -e ".[mpi]"')
 
 
-def start(size, *command, env=None, **options):
+def start(size, *command, env=None):
     """A process of `mpirun -n size python command`; size 0: without the launcher."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")} | OPEN_MPI
     environment["PYTHONPATH"] = os.pathsep.join(str(ROOT / folder) for folder in ("", "tests", "tests/cuda", "tests/cuda/fake"))
-    environment |= {"PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", "PATIENCE": "1"} | (env or {})
+    environment |= {"PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", "PATIENCE": "1", "SILENCE": "20", "ENDS": "yes"} | (env or {})
     launcher = [MPIRUN, "-n", size] if size else []
     argv = [str(part) for part in (*launcher, sys.executable, *command)]
-    return subprocess.Popen(argv, env=environment, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **options)
+    streams = {"text": True, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    return subprocess.Popen(argv, env=environment, cwd=ROOT, start_new_session=True, **streams)
 
 
-def run(size, *command, **options):
+def run(size, *command, env=None):
     """The exit code, and all that was printed."""
-    with start(size, *command, **options) as process:
+    with start(size, *command, env=env) as process:
         try:
-            out, _ = process.communicate(timeout=120)
+            out, _ = process.communicate(timeout=LIMIT)
         except subprocess.TimeoutExpired:
-            process.terminate()  # mpirun ends what it has started
-            raise
+            os.killpg(process.pid, signal.SIGKILL)  # what it has started, too
+            out, _ = process.communicate()
+            pytest.fail(f"the run had not ended after {LIMIT} s; it had said: {out}")
     return process.returncode, out
 
 
@@ -280,11 +282,20 @@ def test_a_loss_that_is_no_number_is_told_once(tmp_path):
 
 @pytest.mark.parametrize("size, team", [pytest.param(3, None, marks=slow), (4, 2)])
 def test_a_rank_that_hangs_is_named(tmp_path, size, team):
-    """Of two teams one waits for its other rank, and one for both of the first."""
-    event = "if steps == 2 and rank == 1: time.sleep(4)"
-    code, out = train(size, tmp_path, event, env={"SILENCE": "1.5"} | hybrid(team))
-    assert code == 0 and out.count(f"Nothing has come from rank 1 of {size} on ") == 1, out
-    assert out.count("Nothing has come") == 1, out
+    """Of two teams one waits for its other rank, and one for both of the first. The next one to hang has itself waited before."""
+    event = "if (steps, rank) in ((2, 1), (4, 0)): time.sleep(4)"
+    code, out = train(size, tmp_path, event, env={"SILENCE": "1.5", "ENDS": ""} | hybrid(team))
+    assert code == 0 and out.count("Nothing has come") == 2, out
+    for rank in (1, 0):
+        assert out.count(f"Nothing has come from rank {rank} of {size} on ") == 1, out
+
+
+def test_ranks_that_wait_for_each_other_say_so(tmp_path):
+    """One without images leaves out an exchange of its team, in which the other waits for it, while itself it waits for the next sum."""
+    event = "if rank == 0: net.without_images = lambda done=None: done and type(net).without_images(net, done)"
+    code, out = train(2, tmp_path, event, env={"SILENCE": "2"} | hybrid(2))
+    assert code != 0 and out.count("All 2 ranks have waited for one another for 2.0 s") == 1, out
+    assert "Nothing has come" not in out, out
 
 
 def test_a_rank_that_never_arrives_is_missed(tmp_path):
@@ -372,11 +383,28 @@ def test_what_is_for_one_process(capsys):
         def all(self, value):
             return [value] * 2
 
-    for argv, words in ((["summary"], "summary is the work of one process"), (["--plain"], "--plain computes in one process")):
+    for argv, words in (
+        (["summary"], "summary is the work of one process"),
+        (["--plain"], "--plain computes in one process"),
+        (["--accumulate", "2"], "--accumulate is for one process"),
+    ):
         assert commands.run(AlexNet, argv, Two()) == 2
         assert words in capsys.readouterr().err
     assert commands.run(AlexNet, ["--synthetic", "--hybrid"]) == 2
     assert "nobody to share layers with: start several" in capsys.readouterr().err
+
+
+def test_a_network_that_cannot_be_shared_is_told_before_data_are_read(monkeypatch, capsys):
+    class Teamed(ranks.Ranks):
+        team = "of two"
+
+    class Odd(Narrow):
+        def share_columns(self, team):
+            raise ValueError(f"nothing for the team {team}")
+
+    monkeypatch.setattr(commands.datasets, "load_data", None)
+    assert commands.run(Odd, [], Teamed()) == 2
+    assert "--hybrid: nothing for the team of two." in capsys.readouterr().err
 
 
 def test_ranks_with_other_data_are_told_before_training(folder, tmp_path):
@@ -399,7 +427,7 @@ def test_ctrl_c(tmp_path):
     if "Open MPI" in subprocess.run([MPIRUN, "--version"], capture_output=True, text=True).stdout:
         pytest.skip("Open MPI's launcher kills its processes half a second after Ctrl-C, and what they say is lost")
     arguments = ("alexnet.py", "--synthetic", "--epochs", "50", "--batch-size", "8", "--output", tmp_path / "run")
-    with start(2, *arguments, start_new_session=True) as process:
+    with start(2, *arguments) as process:
         said = iter(process.stdout.readline, "")
         assert any(line.startswith("epoch 1/50, batch ") for line in said)
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does

@@ -5,23 +5,11 @@ from dataclasses import dataclass
 
 from minigrad.commands.errors import UsageError
 from minigrad.commands.networks import make_network
-from minigrad.layers import Linear
+from minigrad.commands.traffic import sent, sizes
 
-FLOAT = 4  # bytes
 BEHIND = 0.6  # of a step passes after the first gradients are there
 LATENCY = 1e-5  # seconds of each level of a tree, there and back, for each stage of the network
 GPUS = [1 << i for i in range(11)]
-
-
-@dataclass(frozen=True)
-class Sizes:
-    """What travels: numbers of gradients of the convolutions and of the fully connected layers, and numbers for each image that fully
-    connected layers cut into columns exchange, forward and backward together."""
-
-    convolutions: int
-    connected: int
-    activations: int
-    stages: int
 
 
 @dataclass(frozen=True)
@@ -46,43 +34,21 @@ def command(Network, arguments):
     return 0
 
 
-def sizes(net):
-    """The `Sizes` of a network."""
-    connected = convolutions = activations = 0
-    last, walked = None, list(net.walk())
-    for step in walked:
-        numbers = sum(p.value.size for p in step.layer.parameters())
-        if isinstance(step.layer, Linear):
-            connected += numbers
-            if step.tower == 0:
-                activations += 2 * step.x_shape[1]  # all towers see the same; its gradient comes back
-            last = step.name
-        else:
-            convolutions += numbers
-    activations += sum(step.y_shape[1] for step in walked if step.name == last)  # the logits, of which nothing comes back
-    return Sizes(convolutions, connected, activations, len(net.towers.stages))
-
-
-def ring(numbers, ranks):
-    """Bytes that each of so many ranks sends in a ring all-reduce."""
-    return 2 * (ranks - 1) / ranks * numbers * FLOAT
-
-
 def plain_step(sizes, m, ranks):
-    """Bytes that each GPU sends in a step, and the seconds of the step, if all gradients are summed while backward goes on."""
-    sent, rate = ring(sizes.convolutions + sizes.connected, ranks), m.inside if ranks <= m.group else m.between
-    return sent, m.step + max(0.0, sent / rate - BEHIND * m.step) + waits(sizes, ranks)
+    """Bytes that each GPU sends in a step, and the seconds of the step, if all gradients are summed."""
+    return step(sizes, m, ranks, 1)
 
 
 def hybrid_step(sizes, m, ranks):
-    """The same if each GPU of a machine owns so many columns of the fully connected layers (Krizhevsky, "One weird trick for parallelizing
-    convolutional neural networks", 2014). It sends the numbers of its own images to all others of the machine, and waits for theirs; the
-    gradients of convolutions are summed over all GPUs, those of columns over the machines."""
-    group, rate = min(ranks, m.group), m.inside if ranks <= m.group else m.between
-    activations = (group - 1) * m.batch * sizes.activations * FLOAT
-    gradients = ring(sizes.convolutions, ranks) + ring(sizes.connected / group, ranks // group)
-    seconds = m.step + activations / m.inside + max(0.0, gradients / rate - BEHIND * m.step) + waits(sizes, ranks)
-    return activations + gradients, seconds
+    """The same if the GPUs of a machine share the columns of the fully connected layers."""
+    return step(sizes, m, ranks, min(ranks, m.group))
+
+
+def step(sizes, m, ranks, team):
+    """Gradients are summed while backward goes on, activations are waited for."""
+    gradients, activations = sent(sizes, m.batch, ranks, team)
+    rate = m.inside if ranks <= m.group else m.between
+    return gradients + activations, m.step + activations / m.inside + max(0.0, gradients / rate - BEHIND * m.step) + waits(sizes, ranks)
 
 
 def waits(sizes, ranks):
@@ -105,9 +71,10 @@ Each GPU sends {between:,.1f} GB/s to other machines and {inside:,.1f} GB/s with
 Sums go round rings, 2 (R - 1) / R of the bytes; each level of a tree takes {latency:.0f} microseconds a stage and direction.
 Reading images takes no time here; the last column says what would have to be read of images prepared at 256 x 256 pixels.
 Plain: all gradients are summed. Hybrid: the GPUs of a machine share the columns of the fully connected layers and send one
-another what goes in and out there; all other gradients are summed (--hybrid; Krizhevsky 2014). Sums travel while backward
-goes on, what goes in and out is waited for. Larger batches want other learning rates (--scale-lr, --warmup, --optimizer lars)
-and may cost accuracy; nothing is said of that here."""
+another what goes in and out there, which is waited for; gradients of columns are summed over the machines, all others over all
+GPUs, while backward goes on (Krizhevsky 2014; --hybrid of train does so, but through host memory, not from GPU to GPU).
+Larger batches want other learning rates (--scale-lr, --warmup, --optimizer lars) and may cost accuracy; nothing is said of
+that here."""
 
 
 def report(net, m, images, epochs, out=None):
@@ -121,7 +88,7 @@ def report(net, m, images, epochs, out=None):
     print(f"{'GPUs':>5s} {'batch':>9s} | {' | '.join(heads)} | {'reads GB/s':>10s}", file=out)
     for ranks in GPUS:
         steps, cells, ways = epochs * math.ceil(images / (ranks * m.batch)), [], (plain_step(found, m, ranks), hybrid_step(found, m, ranks))
-        for sent, seconds in ways:
-            cells.append(f"{sent / 1e6:9,.1f} {seconds * 1e3:8,.2f} {m.step / seconds:5.0%} {duration(steps * seconds):>10s}")
+        for nbytes, seconds in ways:
+            cells.append(f"{nbytes / 1e6:9,.1f} {seconds * 1e3:8,.2f} {m.step / seconds:5.0%} {duration(steps * seconds):>10s}")
         reads = ranks * m.batch / min(seconds for _, seconds in ways) * 3 * 256**2 / 1e9
         print(f"{ranks:5,} {ranks * m.batch:9,} | {' | '.join(cells)} | {reads:10,.1f}", file=out)

@@ -8,13 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from minigrad import data, training
+from minigrad import data, files, training
 from minigrad.commands import datasets, imported, runs
 from minigrad.commands.errors import UsageError
 from minigrad.commands.memory import enough_memory
 from minigrad.commands.networks import known_config, last_with_weights, layers_of, make_network, program, share_columns
-from minigrad.commands.scale import sizes
-from minigrad.commands.traffic import forecast
+from minigrad.commands.traffic import forecast, sizes
 from minigrad.optim import LARS
 
 
@@ -23,12 +22,11 @@ def command(Network, arguments):
     with ExitStack() as holding:
         own, new = ranks.told(lambda: held_folders(arguments, holding))
         checkpoint, start, config = beginning(Network, arguments)
-        check_recipe(config)
+        check_recipe(config, ranks)
         if arguments.hybrid is not None:
             ranks.divide(arguments.hybrid or ranks.size)
-        if ranks.size > 1 and config["plain"]:
-            raise UsageError("--plain computes in one process: start it without the launcher.")
-        make_network(Network, config, config.get("num_classes", 2))  # what cannot be made is said before any data is read
+        # What cannot be made, or shared, is said before any data is read.
+        share_columns(make_network(Network, config, config.get("num_classes", 2)), ranks)
         dataset = datasets.load_data(Network, config, config["skip_bad"])
         ranks.same("data", datasets.summary(dataset))
         if checkpoint is not None:
@@ -39,8 +37,8 @@ def command(Network, arguments):
         return prepared(Network, arguments, config, dataset, size, output, checkpoint, start)
 
 
-def check_recipe(config):
-    """Raises UsageError for numbers that do not go together."""
+def check_recipe(config, ranks):
+    """Raises UsageError for options that do not go together, or not with several processes."""
     if config["momentum"] >= 1:
         raise UsageError(f"--momentum must be below 1, not {config['momentum']}.")
     if config.get("optimizer") == "lars":
@@ -48,6 +46,13 @@ def check_recipe(config):
             raise UsageError("--trust must be above 0.")
         if config["plain"]:
             raise UsageError("--plain has SGD alone: leave out --optimizer lars.")
+    if ranks.size > 1:
+        if config["plain"]:
+            raise UsageError("--plain computes in one process: start it without the launcher.")
+        if config.get("accumulate", 1) > 1:
+            raise UsageError(
+                "--accumulate is for one process: of several each has a smaller share of the batch; start more of them instead."
+            )
 
 
 def beginning(Network, arguments):
@@ -69,8 +74,6 @@ def prepared(Network, arguments, config, dataset, size, output, checkpoint, star
     """Make the network and its loaders, say what they are, and train."""
     config["classes"], config["num_classes"] = list(dataset.classes), len(dataset.classes)
     ranks, asked = arguments.ranks, config["device"]
-    if ranks.size > 1 and config.get("accumulate", 1) > 1:
-        raise UsageError("--accumulate is for one process: of several each has a smaller share of the batch; start more of them instead.")
     config["device"] = ranks.deal(asked, Network.variants[config["variant"]].towers)
     net = make_network(Network, config, len(dataset.classes))
     if start is not None:
@@ -83,7 +86,7 @@ def prepared(Network, arguments, config, dataset, size, output, checkpoint, star
         whole = sizes(net)
         share_columns(net, ranks)
         travels = ranks.use(net.towers.devices)
-        how = f" in each of {ranks.size} processes, {travels}; {forecast(whole, net.num_classes, config['batch_size'], ranks)}"
+        how = f" in each of {ranks.size} processes, {travels}; {forecast(whole, config['batch_size'], ranks)}"
     mean = ranks.told(lambda: mean_image(checkpoint, start, dataset, size))
     if min(mean.shape[:2]) < size:
         raise UsageError(f"The mean image of the checkpoint has {min(mean.shape[:2])} pixels, but the images are fed with {size}.")
@@ -113,6 +116,8 @@ def held_folders(arguments, holding):
 def made_folder(new, name, holding):
     """The folder of a new run, made and held."""
     output = new.make(name)
+    if not new.existed:
+        holding.enter_context(files.removed_if_empty(output))
     holding.enter_context(runs.held(output))
     if runs.holds_a_run(output):  # of a command that was there a moment before
         raise new.taken()

@@ -1,4 +1,7 @@
-"""The shards of a prepared set, made or checked by worker processes. A shard is done when its record is there as well."""
+"""The shards of a prepared set, made or checked on all cores by worker processes.
+
+A shard is done when its record is there as well; after a run that was killed, the next one makes the other shards and compares the
+checksums of these. The sums from which the mean image and the components of colour follow are added up on the way."""
 
 import hashlib
 import json

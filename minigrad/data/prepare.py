@@ -1,15 +1,14 @@
-"""Preparing a data set: every image is resized once to its central square of 256 pixels (paper §2), on all cores, into the files that
-shards.py reads.
+"""Preparing a data set: every image is resized once to its central square of 256 pixels (paper §2), into the files that shards.py reads.
 
-A shard is done when its record is there as well; after a run that was killed, the next one makes the other shards and compares the
-checksums of these. The sums from which the mean image and the components of colour follow are added up on the way."""
+Here is what comes before the work and after it: the plan, which a run that goes on follows, the space it takes, and at the end mean image,
+labels and set.json. The work itself is in making.py, what is damaged of a finished set in mending.py."""
 
 import json
 import multiprocessing
 import os
 import shutil
 import sys
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -37,7 +36,7 @@ from minigrad.data.records import (
 from minigrad.data.shards import is_prepared
 from minigrad.data.sources import find
 from minigrad.device import cores
-from minigrad.files import LOCK, leftovers, locked, write_bytes, write_text
+from minigrad.files import LOCK, leftovers, locked, removed_if_empty, write_bytes, write_text
 from minigrad.names import shown
 from minigrad.ranks import ALONE
 
@@ -86,22 +85,11 @@ def begun(out, holding):
     made = not out.exists()
     out.mkdir(parents=True, exist_ok=True)
     if made:
-        holding.enter_context(emptied(out))
+        holding.enter_context(removed_if_empty(out))
     try:
         holding.enter_context(locked(out))
     except BlockingIOError:
         raise DataError(f"Another process is writing into {out}: wait until it has ended, or name another --out.") from None
-
-
-@contextmanager
-def emptied(folder):
-    """When the block fails, remove a folder that was made for it, if nothing was put there."""
-    try:
-        yield
-    except BaseException:
-        with suppress(OSError):
-            os.rmdir(folder)
-        raise
 
 
 def make(source, out, side, labels, skip_bad, workers, stream, ranks):

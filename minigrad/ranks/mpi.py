@@ -33,9 +33,9 @@ class MpiRanks(Ranks):
         self.last, self.notes = comm.Dup(), comm.Dup()  # for the end of `run`, and for what is told in passing
         self.hosts = comm.allgather(socket.gethostname())
         self.thread = ThreadPoolExecutor(1, thread_name_prefix="minigrad-ranks")
-        self.under_way, self.calls, self.sent, self.nccl, self.team = [], 0, [], None, None
+        self.under_way, self.sent, self.nccl, self.team = [], [], None, None
         self.summed = Counter()  # bytes of gradients by the number of ranks that they were summed over
-        self.heard = {WAITING: {self.rank: 0}, FAILED: {}}
+        self.heard = {WAITING: {}, FAILED: {}}
         self.screen = sys.stderr
 
     def deal(self, device, towers):
@@ -87,16 +87,19 @@ class MpiRanks(Ranks):
 
     def call(self, function, *arguments, comm=None):
         """function(*arguments) in the thread of all calls; comm: of some of the ranks. If others do not come, a line says so."""
-        self.calls += comm is None  # not every team makes as many calls
-        future, number = self.thread.submit(self.together, comm or self.comm, function, *arguments), self.calls + (comm is not None)
+        future = self.thread.submit(self.together, comm or self.comm, function, *arguments)
         with contextlib.suppress(NotYet):
             return future.result(SILENCE)
-        if not future.done():
-            self.note(WAITING, number)
+        if future.done():
+            return future.result()
+        self.note(WAITING, True)
+        try:
             with contextlib.suppress(NotYet):
                 return future.result(PATIENCE)  # in which all that wait have said so
-            self.name_missing(number)
-        return future.result()
+            self.name_missing()
+            return future.result()
+        finally:
+            self.note(WAITING, False)
 
     def together(self, comm, function, *arguments):
         """function(*arguments), once all ranks are here: MPI's own waiting would keep a core busy, which others may need."""
@@ -107,12 +110,19 @@ class MpiRanks(Ranks):
                 time.sleep(min(0.01, waited / 20))
         return function(*arguments)
 
-    def name_missing(self, number):
-        here = {self.rank, *(rank for rank, call in self.noted(WAITING).items() if call >= number)}
-        missing = [rank for rank in range(self.size) if rank not in here]
-        if missing and self.rank == min(here):
-            names = ", ".join(f"rank {rank} of {self.size} on {self.hosts[rank]}" for rank in missing)
-            self.say(f"Nothing has come from {names} for {SILENCE} s: the others wait. Ctrl-C twice ends the run.\n")
+    def name_missing(self):
+        here = {self.rank, *(rank for rank, waits in self.noted(WAITING).items() if waits)}
+        missing = [f"rank {rank} of {self.size} on {self.hosts[rank]}" for rank in range(self.size) if rank not in here]
+        if self.rank > min(here):
+            return
+        if missing:
+            what = f"Nothing has come from {', '.join(missing)} for {SILENCE} s: the others wait."
+        else:
+            what = (
+                f"All {self.size} ranks have waited for one another for {SILENCE} s: the network between them has come to a halt, or they "
+                "do not take part in the same exchange."
+            )
+        self.say(f"{what} Ctrl-C twice ends the run.\n")
 
     def add(self, parameters):
         columns = [p for p in parameters if p.owned is not None]
@@ -221,12 +231,12 @@ class MpiRanks(Ranks):
 
     # ---- notes: told in passing, so that ranks learn of each other while a call of all cannot end
 
-    def note(self, tag, number):
-        """Tell all others a number, without waiting."""
-        self.sent += [self.notes.isend(number, other, tag) for other in range(self.size) if other != self.rank]
+    def note(self, tag, what):
+        """Tell all others something, without waiting."""
+        self.sent += [self.notes.isend(what, other, tag) for other in range(self.size) if other != self.rank]
 
     def noted(self, tag):
-        """{rank: the number that it told last}."""
+        """{rank: what it told last}."""
         status = self.MPI.Status()
         while self.notes.iprobe(tag=tag, status=status):
             self.heard[tag][status.source] = self.notes.recv(source=status.source, tag=tag)

@@ -22,7 +22,7 @@ import numpy as np
 import minigrad as mg
 from alexnet import AlexNet
 from minigrad import data
-from minigrad.commands import scale
+from minigrad.commands import scale, traffic
 from minigrad.commands.benchmark.cpu import Ours, batch
 from minigrad.coursework import AllReduce, tasks
 from minigrad.coursework.threads import Deadlock
@@ -380,7 +380,7 @@ axis.set(
 )
 axis.legend(fontsize=8, loc="upper left")
 plt.show()
-found = scale.sizes(net)
+found = traffic.sizes(net)
 total = found.convolutions + found.connected
 print(f"fully connected: {found.connected:,} of {total:,} parameters, {found.connected / total:.1%}")
 print(
@@ -418,14 +418,14 @@ print("y, dW and dx of the columns are those of the whole layer")
 print(f"a rank sends {(R - 1) * per_rank * wide} numbers of x and {(R - 1) * per_rank * wide} of dx; its part of dW has {wide * out // R}")
 
 # %% [markdown]
-# With N images for each rank, a rank sends its N · 9,216 numbers behind conv5 to R − 1 others, and gets as many gradients back; the same between fc6 and fc7, and fc7 and fc8; at the end the logits. **Predict**: the all-reduce of
+# With N images for each rank, a rank sends its N · 9,216 numbers behind conv5 to R − 1 others, and gets as many gradients back; the same between fc6 and fc7, and fc7 and fc8; at the end each rank is sent the logits of its own images alone. **Predict**: the all-reduce of
 # gradients hardly grows with R. These bytes do: how? So who wins with 2 ranks, and who with 64?
 
 # %%
-print(f"numbers for each image, from the network itself: {found.activations:,} = 2 · 9,216 + 4 · 4,096 + 1,000")
+print(f"numbers for each image, from the network itself: {found.inputs:,} = 9,216 + 2 · 4,096 that come in, {found.logits:,} logits")
 each, sizes = 128, np.arange(2, 65)
 plain = 4 * 2 * (sizes - 1) / sizes * total
-trick = 4 * 2 * (sizes - 1) / sizes * found.convolutions + 4 * (sizes - 1) * each * found.activations
+trick = 4 * 2 * (sizes - 1) / sizes * found.convolutions + 4 * 2 * (sizes - 1) * each * (found.inputs + found.logits / sizes)
 machines = scale.Machines(step=1, batch=each, between=1, inside=1, group=8)
 eights = [8, 16, 32, 64]
 in_groups = [scale.hybrid_step(found, machines, R)[0] for R in eights]
@@ -442,10 +442,8 @@ for R in (2, 4, 8, 64):
     i = R - 2
     print(f"{R:3d} ranks: plain {plain[i] / 1e6:4.0f} MB, trick {trick[i] / 1e6:5.0f} MB: {plain[i] / trick[i]:.1f} times fewer")
 print(f"the trick sends more from {sizes[np.argmax(trick > plain)]} ranks on")
-activations = 4 * 7 * each * found.activations
-print(
-    f"64 ranks in groups of 8: {activations / 1e6:.0f} MB within a machine, {(in_groups[-1] - activations) / 1e6:.0f} MB between machines"
-)
+gradients, activations = traffic.sent(found, each, 64, team=8)
+print(f"64 ranks in groups of 8: {activations / 1e6:.0f} MB within a machine, {gradients / 1e6:.0f} MB between machines")
 
 # %% [markdown]
 # So: the trick inside a machine, where links are fast, and sums between machines: `mpirun -n 64 python alexnet.py --hybrid 8 …`. One thing the bytes do not show: gradients travel *while backward goes on*, and cost nothing as long as they are done in time. Activations are waited
@@ -546,7 +544,7 @@ assert last < first / 2
 # | ring | 2 (R − 1)/R · n | 2 (R − 1) |
 # | tree | up to ⌈log₂ R⌉ · n | 2 ⌈log₂ R⌉ |
 # | plain data parallelism | 2 (R − 1)/R · 60,965,224, hidden behind backward | |
-# | columns of fc6–8 over ranks | (R − 1) · N · 35,816 and the sums of 2,334,080, the former waited for | |
+# | columns of fc6–8 over ranks | 2 (R − 1) · N · (17,408 + 1,000/R) and the sums of 2,334,080, the former waited for | |
 #
 # **Explain**: your ring of 16 machines takes 30 ms for the gradients of a step of 25 ms, and you may buy either links of twice the bandwidth or memory for twice the images a device. Which one, and what else would you try first?
 #

@@ -105,6 +105,20 @@ def test_two_runs_started_together_share_no_folder(folder, tmp_path, monkeypatch
     assert not list(ours.iterdir())
 
 
+@pytest.mark.parametrize("existed", [False, True])
+def test_a_folder_that_was_made_in_vain_is_removed(folder, tmp_path, monkeypatch, capsys, existed):
+    """And one that was there stays."""
+
+    def fail(*_, **__):
+        raise MemoryError
+
+    if existed:
+        (tmp_path / "run").mkdir()
+    monkeypatch.setattr("minigrad.commands.train.make_loaders", fail)
+    assert "not enough memory" in refusal(capsys, "--data", folder, "--output", tmp_path / "run", *FLAGS)
+    assert (tmp_path / "run").exists() == existed
+
+
 def test_an_empty_folder_may_be_asked_for(folder, tmp_path):
     (tmp_path / "made").mkdir()
     assert alexnet("--data", folder, "--epochs", "1", "--output", tmp_path / "made", *FLAGS) == 0

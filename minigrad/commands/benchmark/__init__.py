@@ -9,7 +9,7 @@ from minigrad.commands.benchmark.peers import NEEDS
 from minigrad.commands.errors import UsageError, cannot_be_written
 from minigrad.commands.memory import enough_memory
 from minigrad.commands.networks import make_network, share_columns
-from minigrad.commands.scale import sizes
+from minigrad.commands.traffic import sizes
 
 TRAINING, INFERENCE = [64], [1, 16, 128]  # batch sizes
 

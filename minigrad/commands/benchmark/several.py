@@ -66,7 +66,7 @@ def benchmark(net, sizes, ranks, *, batch_size, steps, out=None):
             f"{batch_size / median:.1f} images/s",
             file=out,
         )
-    report(sent, sizes, net.num_classes, batch_size, ranks, out)
+    report(sent, sizes, batch_size, ranks, out)
     behind, after, never = (statistics.median(seconds) for seconds in times.values())
     if after - never > 0.02 * after:
         print(
