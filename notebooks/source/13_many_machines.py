@@ -440,7 +440,7 @@ axis.legend(fontsize=8, loc="lower right")
 plt.show()
 for R in (2, 4, 8, 64):
     i = R - 2
-    print(f"{R:3d} ranks: plain {plain[i] / 1e6:4.0f} MB, trick {trick[i] / 1e6:5.0f} MB: {plain[i] / trick[i]:.1f} times fewer")
+    print(f"{R:3d} ranks: plain {plain[i] / 1e6:4.0f} MB, {plain[i] / trick[i]:.1f} times the trick's {trick[i] / 1e6:5.0f} MB")
 print(f"the trick sends more from {sizes[np.argmax(trick > plain)]} ranks on")
 activations = 4 * 7 * each * found.activations
 print(
