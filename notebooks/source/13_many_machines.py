@@ -478,10 +478,10 @@ print(f"(`scale` assumes {scale.BEHIND:.0%})")
 figure, axis = plt.subplots(figsize=(7, 3.4))
 for faster, style in ((1, "-"), (100, "--")):
     machines = scale.Machines(step=step / faster, batch=each, between=100e9 / 8, inside=3600e9 / 8, group=8)
-    for name, seconds_of, marker in (("plain", scale.plain_step, "o"), ("hybrid", scale.hybrid_step, "s")):
+    for name, seconds_of, marker, size in (("plain", scale.plain_step, "o", 8), ("hybrid", scale.hybrid_step, "s", 4)):
         used = [100 * machines.step / seconds_of(found, machines, R)[1] for R in scale.GPUS]
         label = f"{name}, {'this machine' if faster == 1 else f'{faster} times as fast'}"
-        axis.semilogx(scale.GPUS, used, marker + style, label=label, color="C0" if name == "plain" else "C1", markersize=4)
+        axis.semilogx(scale.GPUS, used, marker + style, label=label, color="C0" if name == "plain" else "C1", markersize=size)
 axis.set(xlabel="devices", ylabel="% used", title=f"{each} images a device, 100 Gbit/s between machines", ylim=(0, 105))
 axis.set_xticks(scale.GPUS, [f"{R:,}" for R in scale.GPUS], fontsize=8)
 axis.minorticks_off()
