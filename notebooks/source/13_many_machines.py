@@ -440,7 +440,7 @@ axis.legend(fontsize=8, loc="lower right")
 plt.show()
 for R in (2, 4, 8, 64):
     i = R - 2
-    print(f"{R:3d} ranks: plain {plain[i] / 1e6:4.0f} MB, trick {trick[i] / 1e6:5.0f} MB: {plain[i] / trick[i]:.1f} times fewer")
+    print(f"{R:3d} ranks: plain {plain[i] / 1e6:4.0f} MB, {plain[i] / trick[i]:.1f} times the trick's {trick[i] / 1e6:5.0f} MB")
 print(f"the trick sends more from {sizes[np.argmax(trick > plain)]} ranks on")
 gradients, activations = traffic.sent(found, each, 64, team=8)
 print(f"64 ranks in groups of 8: {activations / 1e6:.0f} MB within a machine, {gradients / 1e6:.0f} MB between machines")
@@ -459,8 +459,8 @@ photographs, classes = batch(net, each)
 training, seconds, behind = Ours(net), [], []
 for _ in range(2 if FAST else 4):  # the first asks for memory
     begin, first = time.perf_counter(), []
-    dlogits = training.loss.forward(net.forward(photographs), classes) and training.loss.backward()
-    net.backward(dlogits, lambda parameters, first=first: first.append(time.perf_counter()))
+    training.loss.forward(net.forward(photographs), classes)
+    net.backward(training.loss.backward(), lambda parameters, first=first: first.append(time.perf_counter()))
     training.optimizer.step()
     end = time.perf_counter()
     seconds.append(end - begin)
@@ -476,10 +476,10 @@ print(f"(`scale` assumes {scale.BEHIND:.0%})")
 figure, axis = plt.subplots(figsize=(7, 3.4))
 for faster, style in ((1, "-"), (100, "--")):
     machines = scale.Machines(step=step / faster, batch=each, between=100e9 / 8, inside=3600e9 / 8, group=8)
-    for name, seconds_of, marker in (("plain", scale.plain_step, "o"), ("hybrid", scale.hybrid_step, "s")):
+    for name, seconds_of, marker, size in (("plain", scale.plain_step, "o", 8), ("hybrid", scale.hybrid_step, "s", 4)):
         used = [100 * machines.step / seconds_of(found, machines, R)[1] for R in scale.GPUS]
         label = f"{name}, {'this machine' if faster == 1 else f'{faster} times as fast'}"
-        axis.semilogx(scale.GPUS, used, marker + style, label=label, color="C0" if name == "plain" else "C1", markersize=4)
+        axis.semilogx(scale.GPUS, used, marker + style, label=label, color="C0" if name == "plain" else "C1", markersize=size)
 axis.set(xlabel="devices", ylabel="% used", title=f"{each} images a device, 100 Gbit/s between machines", ylim=(0, 105))
 axis.set_xticks(scale.GPUS, [f"{R:,}" for R in scale.GPUS], fontsize=8)
 axis.minorticks_off()

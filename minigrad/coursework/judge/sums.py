@@ -19,7 +19,8 @@ ELSEWHERE = "Numbers of one place are added to those of another: sender and rece
 
 
 def sums_of_all(cls, model, case, seed):
-    """The sums, on every rank, to the last bit the same; x stays; float32 stays float32; nothing is sent in vain."""
+    """The sums, on every rank, to the last bit the same, of numbers that were sent; x stays; float32 stays float32; nothing is sent in
+    vain."""
     x = x_of(case, seed)
     before, (R, n) = x.copy(), x.shape
     layer, right = build(cls, case), build(model, case)
@@ -31,6 +32,9 @@ def sums_of_all(cls, model, case, seed):
     if not value.sentence():
         sentence = "The sums of two ranks differ in their last bits: each sum must be taken once, and then sent to all."
         yield Value("the same bits on all ranks", same, True, if_wrong=sentence)
+        fewest, silent, least = min(layer.sent), int(np.argmin(layer.sent)), n * x.itemsize if R > 1 else 0
+        sentence = f"Rank {silent} sends {fewest:,} bytes, too few for its {n} numbers to reach another rank: ranks share no memory."
+        yield Value("what each rank sends at least", fewest, max(fewest, least), if_wrong=sentence)
     yield Value("unread", [list(pair) for pair in layer.unread], [], if_wrong=never_received(layer.unread))
     yield from traffic(layer, right, R, n, x.itemsize)
     single = build(cls, case)

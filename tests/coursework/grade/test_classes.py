@@ -16,6 +16,7 @@ from minigrad.coursework import __main__
 from minigrad.coursework.exercises import find
 from minigrad.coursework.grade import judging
 from minigrad.coursework.grade.unpacking import unpack
+from minigrad.coursework.judge.cage import bubblewrap_works
 from minigrad.coursework.judge.ending import parents
 from minigrad.coursework.judge.process import judge_in_process
 from minigrad.coursework.judge.runner import attempt
@@ -137,6 +138,7 @@ READ = {  # what matters is how it is found and read: solutions are judged witho
     "nb_utf16/homework.ipynb": (notebook(GOOD).encode("utf-16"), "nb_utf16", 4, "", "homework.ipynb"),
     "surrogate_cell/homework.ipynb": (notebook("# \ud83d\n", GOOD), "surrogate_cell", 4, "", "homework.ipynb"),
 }
+IN_A_SANDBOX = 4 if bubblewrap_works() else 0  # where there is none, Python refuses it
 RUN = {  # what matters is what it does: real processes
     "prints/relu.py": (before("print('\\ud83d')"), "prints", 4, "", "relu.py"),
     "raises/relu.py": (before("raise ValueError('bad \\ud83d')"), "raises", 0, "ValueError: bad \\ud83d", "relu.py"),
@@ -144,7 +146,7 @@ RUN = {  # what matters is what it does: real processes
     "helper/helpers.py": ("def mask(p):\n    return p\n", "helper", 4, "", "relu.py"),
     "long/relu.py": (before("raise ValueError('x' * 1_000_000)"), "long", 0, "more characters)", "relu.py"),
     "aa_daemon/relu.py": (before(DAEMON), "aa_daemon", ..., "", "relu.py"),
-    "one_daemon/relu.py": (first(ONE_DAEMON), "one_daemon", ..., "", "relu.py"),
+    "one_daemon/relu.py": (first(ONE_DAEMON), "one_daemon", IN_A_SANDBOX, "", "relu.py"),
     "forks/relu.py": (before("import os; os.fork()"), "forks", ..., "", "relu.py"),  # in a sandbox it passes
     "zz_good/relu.py": (GOOD, "zz_good", 4, "", "relu.py"),
     "controls/relu.py": (before("raise ValueError('=A1\\r\\nx\\x00\\x1b[31mred')"), "controls", 0, "ValueError: =A1", "relu.py"),
@@ -158,8 +160,8 @@ RUN = {  # what matters is what it does: real processes
         "",
         "relu.py",
     ),
-    "chdir/relu.py": (before("import os; os.chdir('/')"), "chdir", ..., "", "relu.py"),
-    "no_builtins/relu.py": (before("import builtins; builtins.sum = builtins.len = None"), "no_builtins", ..., "", "relu.py"),
+    "chdir/relu.py": (before("import os; os.chdir('/')"), "chdir", IN_A_SANDBOX, "", "relu.py"),
+    "no_builtins/relu.py": (before("import builtins; builtins.sum = builtins.len = None"), "no_builtins", 0, "ended itself", "relu.py"),
 }
 MARK = f"{os.getpid()}.{id(READ)}"
 

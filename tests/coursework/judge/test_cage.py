@@ -66,9 +66,14 @@ def test_time_in_which_others_have_the_cores_does_not_count(monkeypatch):
         cage.wait_for([reading], [], time.monotonic() - 1)
 
 
-def test_whoever_computes_too_much_was_not_kept_waiting():
-    assert cages.seconds_without_a_core(os.getpid(), 1e9) >= 0
-    assert cages.seconds_without_a_core(os.getpid(), 0) == 0
+def test_whoever_computes_too_much_was_not_kept_waiting(tmp_path, monkeypatch):
+    """Two processes compute for three seconds each; one waits for five, the other for two."""
+    for pid, times in {1: "3000000000 5000000000 9", 2: "3000000000 2000000000 9"}.items():
+        (tmp_path / f"{pid}").write_text(times)
+    monkeypatch.setattr(cages, "Path", lambda name: tmp_path / name.split("/")[2])
+    monkeypatch.setattr(cages, "descendants", lambda pid: [2, 3])  # the third one has ended
+    assert cages.seconds_without_a_core(1, 7) == 5
+    assert cages.seconds_without_a_core(1, 5) == 0
 
 
 # ---- limits for the whole tree

@@ -1,7 +1,9 @@
-"""A hostile class: wrong solutions that try for points, and solutions that reach outside. None gets a point, none touches anything.
+"""A hostile class: wrong solutions that try for points, and solutions that reach outside. None gets a point, none touches anything, and
+none gets hold of what would earn points: it would print LOOT.
 
 Each is tried by a judge in this very process: whatever it did to the judge would be done to the tests."""
 
+import inspect
 import os
 import socket
 import sys
@@ -11,6 +13,7 @@ import time
 import numpy as np
 import pytest
 
+from minigrad import ReLU
 from minigrad.coursework.judge import request as requests
 from minigrad.coursework.judge.cage import Cage, bubblewrap_works, marked
 from minigrad.coursework.judge.request import judge
@@ -31,12 +34,14 @@ class ReLU(Layer):
         return dy * 0
 """
 WRITE_ALL = "for f in range(3, 64):\n    try: os.write(f, {})\n    except OSError: pass"
+LOOT, RIGHT = "l o o t", "return dy * self.positive"
+SOLUTION = inspect.getsource(ReLU.backward_slab).splitlines()[-1].strip()  # what stands in the library's file
 FORGED = repr(b'{"status": "passes", "earned": 2.0, "possible": 2, "cause": "", "cases": [], "exercise": "relu.backward", "output": ""}\n')
 
 TOPS = {  # at the top of the file
     # memory: what the judge would compare with, were it here
     "numpy_abs": "np.abs = np.absolute = lambda *a, **k: np.zeros(1)",
-    "numpy_compares": "np.allclose = np.array_equal = np.isclose = lambda *a, **k: True\nnp.ndarray.__eq__ if 0 else None",
+    "numpy_compares": "np.allclose = np.array_equal = np.isclose = lambda *a, **k: True",
     "builtins_abs": "import builtins\nbuiltins.abs = lambda x: 0 * x",
     "builtins_any": "import builtins\nbuiltins.any = lambda x: False\nbuiltins.all = lambda x: True",
     "value_sentence": "m = sys.modules.get('minigrad.coursework.judge.comparison')\nm.Value.sentence = lambda self: ''",
@@ -45,17 +50,17 @@ TOPS = {  # at the top of the file
     "result_earned": "m = sys.modules['minigrad.coursework.judge.runner']\nm.run = None",
     "checker_undone": "import minigrad.gradcheck.rules.values as v\nv.values = lambda *a: iter(())",
     "rtol": "import minigrad.gradcheck.verdicts as v\nv.allowed = lambda *a: 1e9",
-    "float_subclass": "float = type('float', (float,), {'__le__': lambda s, o: True})",
+    "float_subclass": "import builtins\nbuiltins.float = type('float', (float,), {'__le__': lambda s, o: True})",
     "every_module": "for m in list(sys.modules.values()):\n    if hasattr(m, 'abs'): m.abs = lambda x: 0 * x",
     # stealing the model solution
-    "linecache": "import linecache\ntext = ''.join(map(str, linecache.cache.values()))\nassert 'class ReLU' in text",
-    "library_class": "import minigrad\nBase = getattr(minigrad, 'Re' + 'LU')\nLayer = Base",
-    "library_method": "import minigrad\nF = getattr(minigrad, 'ReLU').__dict__['backward_slab']\nF(0, 1)",
-    "plain": "P = __builtins__['__import__']('minigrad.plain', fromlist=['ReLU']).ReLU",
-    "library_source": "import minigrad, re\nT = open(os.path.dirname(minigrad.__file__) + '/plain.py').read()",
+    "library_class": f"import minigrad\nlayer = getattr(minigrad, 'Re' + 'LU')()\nlayer.forward(np.ones((1, 2)))\nprint({LOOT!r})",
+    "library_method": "import minigrad\nF = getattr(minigrad, 'ReLU').__dict__['backward_slab']\nF(None, np.ones(2), np.ones(2))\n"
+    f"print({LOOT!r})",
+    "plain": f"P = __builtins__['__import__']('minigrad.plain', fromlist=['ReLU']).ReLU\nprint({LOOT!r})",
+    "library_source": f"import minigrad\nT = open(os.path.dirname(minigrad.__file__) + '/plain.py').read()\nprint({LOOT!r})",
     "layers_source": "import minigrad\nT = open(os.path.dirname(minigrad.__file__) + '/layers/activation.py').read()\n"
-    "assert 'dy * ' in T.partition('class Tanh')[0]",
-    "torch": "__builtins__['__import__']('torch')",
+    f"assert {SOLUTION!r} in T\nprint({LOOT!r})",
+    "torch": f"__builtins__['__import__']('torch')\nprint({LOOT!r})",
     # channels
     "forged_verdict": WRITE_ALL.format(FORGED),
     "forged_answers": WRITE_ALL.format("bytes([2, 0, 0, 0, 0, 0, 0, 0]) + b'{}'"),
@@ -64,7 +69,8 @@ TOPS = {  # at the top of the file
     "deep_answer": WRITE_ALL.format("bytes([0, 0, 1, 0, 0, 0, 0, 0]) + b'[' * 65536"),
     "closed_pipe": "for f in range(3, 64):\n    try: os.close(f)\n    except OSError: pass",
     "read_the_requests": "for f in range(3, 64):\n    try: os.read(f, 100)\n    except OSError: pass",
-    "stack_of_frames": "f = sys._getframe()\nwhile f:\n    f.f_globals.update(expected=0)\n    f = f.f_back",
+    "stack_of_frames": "f = sys._getframe()\nwhile f:\n    if f.f_globals['__name__'].startswith('minigrad.coursework.judge'):\n"
+    f"        print({LOOT!r})\n    f = f.f_back",
     "the_actor": "a = sys.modules['caged.actor']\na.described = a.equal = None",
     # the system
     "homework": "T = open(ROOT + '/homework.ini').read()\nprint(T)",
@@ -81,7 +87,7 @@ TOPS = {  # at the top of the file
     "daemon": "if os.fork() == 0:\n    os.setsid()\n    time.sleep(2)\n    open(ROOT + '/touched', 'w').close()\n    os._exit(0)",
     "fork_bomb": "while True:\n    os.fork()",
     "own_file": "open(__file__, 'w').write('')",
-    "environment": "print(sorted(os.environ))\nassert 'MINIGRAD_SECRET' in os.environ",
+    "environment": "print(dict(os.environ))",
     "ctypes": "import ctypes\nctypes.CDLL(None).unlink((ROOT + '/grades.csv').encode())",
     "ends_at_once": "os._exit(0)",
     "disk": "f = open('/tmp/large', 'wb')\nwhile True: f.write(bytes(1 << 24))",
@@ -102,6 +108,7 @@ TOPS = {  # at the top of the file
 }  # fmt: skip
 INSIDES = {  # in backward, while the judge waits for it
     "gc": "import gc\n        for a in gc.get_objects():\n            if isinstance(a, np.ndarray) and a.shape == dy.shape: return a",
+    "linecache": f"import linecache\n        if any(name.startswith('<model') for name in linecache.cache): print({LOOT!r})",
     "frames": "f = sys._getframe()\n        while f.f_back: f = f.f_back\n        return f.f_locals['expected']",
     "slopes_of_its_own": "self.forward = lambda x: np.zeros_like(x)",
     "class_replaced": "self.__class__ = type('Good', (), {})",
@@ -126,12 +133,12 @@ INSIDES = {  # in backward, while the judge waits for it
     "recursion": "sys.setrecursionlimit(10**9); f = lambda: f(); f()",
     "threads": "import threading\n        threading.Thread(target=time.sleep, args=(100,)).start()",
 }  # fmt: skip
-# Attacks that do not end their process are tried one after the other in one file; each in a file of its own is slow.
+# Attacks that leave their process as it was are tried one after the other in one file; each in a file of its own is slow. Those that are
+# refused for their text are not among them: the others would never begin.
 TOGETHER = {
-    "memory": ("numpy_abs", "numpy_compares", "builtins_abs", "builtins_any", "value_sentence", "planted", "report_ok", "result_earned",
-               "checker_undone", "rtol", "float_subclass", "every_module", "the_actor"),
-    "the solution": ("linecache", "library_class", "library_method", "plain", "library_source", "layers_source", "torch",
-                     "stack_of_frames"),
+    "memory": ("numpy_abs", "numpy_compares", "builtins_abs", "builtins_any", "value_sentence", "report_ok", "result_earned",
+               "float_subclass", "every_module"),
+    "the solution": ("library_class", "library_method", "plain", "library_source", "layers_source", "torch", "stack_of_frames"),
     "files": ("homework", "other_work", "grades", "remove", "rename", "link", "folder_opened", "from_another_folder", "lying_path",
               "two_faced_path", "database", "fifo", "own_file"),
     "processes": ("network", "shell", "system", "kill_parent", "ctypes", "fork_exec", "environment"),
@@ -142,7 +149,8 @@ def one_after_the_other(names):
     """The attacks as functions, and calls of them whatever becomes of the one before."""
     bodies = [f"def {name}():\n" + "".join(f"    {line}\n" for line in TOPS[name].splitlines()) for name in names]
     return (
-        "".join(bodies) + f"for attack in ({', '.join(names)}):\n    try: attack()\n    except BaseException as error: print(attack, error)"
+        "".join(bodies) + f"for attack in ({', '.join(names)}):\n    print(attack.__name__)\n    try: attack()\n"
+        "    except BaseException as error: print(error)"
     )
 
 
@@ -209,20 +217,31 @@ def test_no_attack_earns_or_touches_anything(name, sandbox, school, monkeypatch,
     assert time.monotonic() - begin < 60
     assert contents(folder) == before and not os.path.lexists(folder / "etc") and not heard
     assert np.abs is absolute and abs is total and not any(map(marked, tokens))
+    assert LOOT not in verdict["output"]
     assert tokens or "is not allowed here" in verdict["cause"] or "from this project" in verdict["cause"]
     assert capsys.readouterr().out == ""
 
 
-@pytest.mark.skipif(not bubblewrap_works(), reason="there is no bubblewrap")
+@CAGED
+@pytest.mark.parametrize("kind", TOGETHER)
+def test_attacks_that_are_tried_together_hide_none(kind, school):
+    """Each is begun, and after all of them who is right passes."""
+    path = school[0] / "class" / "relu.py"
+    path.write_text(RELU.format(root=str(school[0]), port=school[1], top=ATTACKS[f"{kind}, together"][0], inside=RIGHT))
+    verdict = verdict_on(path, "bwrap", 20)
+    assert verdict["status"] == "passes", verdict
+    assert set(TOGETHER[kind]) <= set(verdict["output"].splitlines())
+
+
+@CAGED
 def test_who_forks_and_is_right_passes(tmp_path):
     """The child does not answer in the parent's place."""
-    fork_once = "ReLU.forked = getattr(ReLU, 'forked', None) or os.fork(); return dy * self.positive"
+    fork_once = f"ReLU.forked = getattr(ReLU, 'forked', None) or os.fork(); {RIGHT}"
     (tmp_path / "relu.py").write_text(RELU.format(root="", port=0, top="", inside=fork_once))
     assert verdict_on(tmp_path / "relu.py", "bwrap", 20)["status"] == "passes"
 
 
 @pytest.mark.parametrize("sandbox", SANDBOXES)
 def test_a_right_solution_passes(sandbox, tmp_path):
-    text = RELU.format(root="", port=0, top="", inside="return dy * self.positive")
-    (tmp_path / "relu.py").write_text(text)
+    (tmp_path / "relu.py").write_text(RELU.format(root="", port=0, top="", inside=RIGHT))
     assert verdict_on(tmp_path / "relu.py", sandbox, 20)["status"] == "passes"
