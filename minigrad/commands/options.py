@@ -53,14 +53,7 @@ NATURAL = number_from(0, fields.LARGEST, int, f"a whole number from 0 to {fields
 CLASSES = number_from(2, 1 << 24, int, f"a whole number from 2 to {1 << 24}")
 POSITIVE = number_from(1e-9, 1e300, float, "a number above 0, up to 1e300")
 RATE = number_from(0.0, 1e300, float, "a number from 0 to 1e300")
-
-
-def fraction(text):
-    """An argparse type: a number between 0 and 1."""
-    value = RATE(text)
-    if not 0 < value < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number between 0 and 1")
-    return value
+SHARE = number_from(1e-9, 1 - 1e-9, float, "a number between 0 and 1")
 
 
 def command_line(Network):
@@ -86,14 +79,9 @@ def by_variant(Network, attribute):
     return ", ".join([*others, f"else {usual}"]) if others else usual
 
 
-def device(p):
-    p.add_argument(
-        "--device",
-        type=named,
-        metavar="D",
-        help="cpu, 0 (a GPU), auto (two GPUs, or one, or the CPU); cpu,cpu or 0,1 for two towers side by side "
-        "(default: cpu; of a run that goes on, its own)",
-    )
+def device(p, default="cpu"):
+    what = "cpu, 0 (a GPU), auto (two GPUs, or one, or the CPU); cpu,cpu or 0,1 for two towers side by side"
+    p.add_argument("--device", type=named, metavar="D", help=f"{what} (default: {default})")
     p.add_argument("--fp32", action="store_true", help="on GPUs multiply in float32 throughout, not in TF32")
 
 
@@ -103,7 +91,7 @@ def network(p, Network, default=None):
     for size in sizes[1:] if default is None else ():
         choice += f"; {default_variant(Network, size)} for a folder of images of {size} pixels or more"
     p.add_argument("--variant", choices=list(Network.variants), default=default, help=f"which network (default: {choice})")
-    device(p)
+    device(p, "cpu; of a run that goes on, its own" if default is None else "cpu")
     p.add_argument("--seed", type=NATURAL, default=None, help="of weights, order, augmentation and dropout (default: 0)")
     inits = list(Network.inits)
     p.add_argument("--init", choices=inits, default=None, help=f"starting weights (default: {inits[0]})")
@@ -144,7 +132,7 @@ def train(p, Network):
     p.add_argument("--synthetic", action="store_true", default=None, help="random images made up on the spot instead of --data")
     p.add_argument(
         "--val-share",
-        type=fraction,
+        type=SHARE,
         metavar="S",
         help="validate with that share of each class's training images, such as 0.1, drawn by --seed, instead of the data's own validation "
         "images; class folders may then lie in DIR itself",
@@ -258,7 +246,7 @@ def experiment(p, Network):
     p.add_argument("which", choices=list(choices), help="; ".join(f"{name}: {what}" for name, what in choices.items()))
     p.add_argument("--data", type=named, metavar="DATA", default="fashion-mnist", help=DATA)
     p.add_argument("--images", type=WHOLE, metavar="N", help="training images, evenly taken (default: all)")
-    p.add_argument("--level", type=WHOLE, default=25, metavar="PERCENT", help="the training error to be reached (default: 25)")
+    p.add_argument("--level", type=WHOLE, default=25, metavar="PERCENT", help="relu-vs-tanh: until this training error (default: 25)")
     p.add_argument(
         "--epochs",
         type=WHOLE,
@@ -296,7 +284,7 @@ def benchmark(p, Network):
     )
     hybrid(p)
     p.add_argument("--sweep", action="store_true", help="how time and memory grow with the batch and the threads, with a picture")
-    p.add_argument("--output", metavar="FILE", default="benchmark.png", help="the picture of --sweep (default: benchmark.png)")
+    p.add_argument("--output", type=named, metavar="FILE", default="benchmark.png", help="the picture of --sweep (default: benchmark.png)")
 
 
 def scale(p, Network):
@@ -307,7 +295,8 @@ def scale(p, Network):
     p.add_argument("--machine", type=WHOLE, default=8, metavar="N", help="GPUs of a machine, a power of two (default: 8)")
     p.add_argument("--images", type=WHOLE, default=1_281_167, help="of an epoch (default: ImageNet's 1,281,167)")
     p.add_argument("--epochs", type=WHOLE, default=90, help="(default: 90)")
-    p.add_argument("--variant", choices=list(Network.variants), default=next(iter(Network.variants)))
+    first = next(iter(Network.variants))
+    p.add_argument("--variant", choices=list(Network.variants), default=first, help=f"which network (default: {first})")
     p.add_argument("--classes", type=CLASSES, default=Network.num_classes, help=f"(default: {Network.num_classes})")
 
 

@@ -46,6 +46,8 @@ ROOT = Path(__file__).parents[2]
         *(([flag, ""], [flag, "empty"]) for flag in ("--data", "--resume", "--checkpoint", "--output", "--device")),
         (["evaluate", "--checkpoint", "nowhere", "--data", ""], ["--data", "empty"]),
         (["prepare", "--data", ".", "--out", ""], ["--out", "empty"]),
+        (["benchmark", "--sweep", "--output", ""], ["--output", "empty"]),
+        (["benchmark", "--variant", "small", "--sweep", "--device", "cpu,cpu"], ["--sweep", "--device cpu,cpu"]),
         (["prepare", "--data", ".", "--out", "out", "--size", "20000"], ["size", "10000", "20000"]),
         (["--data", "two\nlines"], ["two\\nlines"]),
         # What a checkpoint would refuse when it is loaded again.

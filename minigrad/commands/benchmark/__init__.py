@@ -38,6 +38,8 @@ def command(Network, arguments):
     if all(gpus):
         on_gpus(net, a, against)
         return 0
+    if a.sweep and len(net.towers.devices) > 1:
+        raise UsageError(f"--sweep has one network on 1, 2, 4, ... threads: leave out --device {a.device}.")
     if "onnxruntime" in against and not a.inference:
         raise UsageError("--against onnxruntime computes forward alone: add --inference, or leave it out.")
     for name in against:
