@@ -330,7 +330,7 @@ def test_more_shards_than_a_process_may_open(tmp_path):
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
     images = shards.Shards(tmp_path, files, 2)
     try:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/dev/fd")) + 100, limits[1]))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/dev/fd")) + 200, limits[1]))
         assert [int(images[i][0, 0, 0]) for i in range(660)] == [i // 2 % 256 for i in range(660)]
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, limits)
