@@ -48,14 +48,15 @@ class SGD:
             if not w.flags.c_contiguous:
                 raise ValueError(f"SGD: {p.name} must be a contiguous array, to be changed in place")
             arrays.append((w, g))
-        tasks, ratios = {}, self.ratios()
+        tasks, rates, ratios = {}, self.rates(), self.ratios()
         for i, (p, (w, g)) in enumerate(zip(self.parameters, arrays, strict=True)):
-            lr, decay = (self.lr * self.bias_lr, self.bias_decay) if self.biases[i] else (self.lr, self.weight_decay)
+            bias = self.biases[i]
+            lr, decay = rates[bias], self.bias_decay if bias else self.weight_decay
             if ratios:
                 lr *= ratios.get(layer_of(p), 1)
             if lr != 0:
                 v = self.velocities[i] = self.beside(p, w, self.velocities[i])
-                tasks.setdefault(p.device, []).append((w, v, g, lr, decay))
+                tasks.setdefault(p.device, []).append((w, v, g, lr, decay, bias))
         with Whole():  # Ctrl-C finds all parameters moved, or none
             if len(tasks) == 1 or any(device.is_gpu for device in tasks):
                 for device in tasks:
@@ -63,6 +64,10 @@ class SGD:
             elif tasks:  # several shares of a CPU
                 with ThreadPoolExecutor(len(tasks)) as threads:
                     list(threads.map(self.update, tasks, tasks.values()))
+
+    def rates(self):
+        """The learning rates of weights and of biases."""
+        return self.lr, self.lr * self.bias_lr
 
     def ratios(self):
         """{layer's name: what its learning rate is multiplied by}, where that is not 1."""
@@ -76,10 +81,10 @@ class SGD:
             return p.device.asarray(v).astype(w.dtype)
 
     def update(self, device, parameters):
-        """Move the parameters of one device, tuples of w, v, g, lr and weight decay."""
+        """Move the parameters of one device, tuples of w, v, g, lr, weight decay, and whether it is a bias."""
         if device.is_gpu:
             return self.update_cuda(device, parameters)
-        flat = [(*(np.ascontiguousarray(a).reshape(-1) for a in (w, v, g)), lr, decay) for w, v, g, lr, decay in parameters]
+        flat = [(*(np.ascontiguousarray(a).reshape(-1) for a in (w, v, g)), lr, decay) for w, v, g, lr, decay, _ in parameters]
         device.run(self.update_part, [(*one, start) for one in flat for start in range(0, one[0].size, PER_TASK)])
 
     def update_part(self, task):
@@ -97,8 +102,8 @@ class SGD:
 
     def update_cuda(self, device, parameters):
         alike = {}
-        for w, v, g, lr, decay in parameters:
-            alike.setdefault(w.dtype, []).append((w, v, device.asarray(g), lr, decay))
+        for w, v, g, lr, decay, bias in parameters:
+            alike.setdefault(w.dtype, []).append((w, v, device.asarray(g), lr, decay, bias))
         for dtype, some in alike.items():
             for i in range(0, len(some), MOVES):
                 self.move_cuda(device, dtype, some[i : i + MOVES])
@@ -106,9 +111,10 @@ class SGD:
     def move_cuda(self, device, dtype, parameters):
         """Up to `MOVES` parameters in one launch of optim.cu."""
         moves, elements, odd = [], 0, 0
-        for w, v, g, lr, decay in parameters:
+        rates = device.changing.get(dtype.name)
+        for w, v, g, lr, decay, bias in parameters:
             addresses = device.address("w", w, dtype), device.address("v", v, dtype), device.address("g", g, dtype)
-            moves.append((*addresses, elements, w.size, lr, decay))
+            moves.append((*addresses, elements, w.size, lr, decay, rates + bias * dtype.itemsize if rates else 0))
             elements += -(-w.size // 4) * 4
             odd |= (addresses[0] | addresses[1] | addresses[2]) % 16
         table = device.struct("optim", "Moves", dtype)

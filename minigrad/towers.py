@@ -13,6 +13,7 @@ from minigrad.layers.base import Layer
 from minigrad.layers.parameter import inside
 
 LITTLE = 1 << 23  # bytes that come into a stage: below, handing tasks to threads takes longer than threads that wait for one another
+SMALL = 1 << 21  # bytes that come in, and bytes of a tower's weights: below, a tower is too little work for several threads
 kept = weakref.WeakKeyDictionary()  # {Towers: (process, its threads)}, beside them, for a copy or a pickle of a network has none
 
 
@@ -31,6 +32,9 @@ class Towers(Layer):
         self.stages = [list(stage) for stage in stages]
         if not self.stages or not all(self.stages):
             raise ValueError("Towers: every stage needs at least one tower")
+        for stage in self.stages:
+            for tower in stage:
+                tower.stand_beside(len(stage))
         self.devices = [CPU]
         self.widths, self.bytes_forward, self.bytes_backward = None, 0, 0
         self.to(devices)
@@ -88,12 +92,13 @@ class Towers(Layer):
         self.widths = None
         super().release()
 
-    def side_by_side(self, work, towers, bytes_in):
-        """[work(0), ..., work(towers - 1)]: towers of different devices run at the same time, those of one device in turn; but a CPU that
-        has no more threads than towers gives each thread a whole tower where little comes in."""
-        first = self.devices[0]
-        if len(self.devices) == 1 and 1 < first.threads <= towers and bytes_in < LITTLE:
-            return first.run(work, range(towers))
+    def side_by_side(self, work, stage, bytes_in):
+        """[work(0), work(1), ...], for each tower of the stage. Towers of different devices run at the same time, those of one device in
+        turn; but a CPU gives a thread a whole tower where little comes in, if it has no more threads than towers or they are small."""
+        first, towers = self.devices[0], len(stage)
+        if len(self.devices) == 1 and first.threads > 1 and towers > 1 and bytes_in < LITTLE:
+            if first.threads <= towers or bytes_in + sum(p.value.nbytes for p in stage[0].parameters()) < SMALL:
+                return first.run(work, range(towers))
 
         def of_device(d):
             with self.devices[d]:
@@ -163,7 +168,7 @@ class Towers(Layer):
         with self.entered(), self.sharing():
             inputs = self.everywhere(x, len(self.stages[0]))
             for s, stage in enumerate(self.stages):
-                parts = self.side_by_side(lambda t, stage=stage, inputs=inputs: stage[t].forward(inputs[t]), len(stage), inputs[0].nbytes)
+                parts = self.side_by_side(lambda t, stage=stage, inputs=inputs: stage[t].forward(inputs[t]), stage, inputs[0].nbytes)
                 self.widths.append([part.shape[-1] for part in parts])
                 inputs, crossed = self.gather(parts, len(self.stages[s + 1]) if s + 1 < len(self.stages) else 1)
                 self.bytes_forward += crossed
@@ -185,7 +190,7 @@ class Towers(Layer):
                 def work(t, stage=stage, arrived=arrived):
                     return stage[t].backward(sum_of(arrived[t]))
 
-                partials = self.side_by_side(work, len(stage), coming)
+                partials = self.side_by_side(work, stage, coming)
                 if done is not None:
                     done(parameters_of(stage))
             if partials[0] is None:

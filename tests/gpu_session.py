@@ -85,6 +85,10 @@ def steps(session):
         session.run("steps", [*PROBE, "steps", *["--tiny"] * session.tiny], 30, CUPY_TF32=tf32)
 
 
+def errors(session):
+    session.run("errors", [*PROBE, "errors", *["--tiny"] * session.tiny], 40)
+
+
 def tests(session):
     """Those marked gpu and multi_gpu; a warning of CuPy, about arrays of another device say, is an error."""
     files = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "tests" / "cuda").glob("test_cuda_*.py"))
@@ -127,7 +131,7 @@ def ncu(session):
     step = [*PYTHON, "-c", STEP, *(["small", "0", "4"] if session.tiny else ["paper", "0", "128"])]
     metrics = "gpu__time_duration.sum,dram__bytes.sum"
     command = ["ncu", "--clock-control", "none", "--target-processes", "all", "--csv", "--print-units", "base", "--metrics", metrics, *step]
-    session.summary += kernel_times(session.run("ncu", command, 100, keep="^$"))[:12]
+    session.summary += kernel_times(session.run("ncu", command, 100, keep="^$"))[:9]
 
 
 def kernel_times(text):
@@ -146,7 +150,7 @@ def kernel_times(text):
     ]
 
 
-CALLS = {"first": (machine, bits, steps, tests, clocks, benchmark), "second": (machine, products, loading, sanitizer, ncu)}
+CALLS = {"first": (machine, bits, steps, tests, clocks, benchmark), "second": (machine, products, errors, loading, sanitizer, ncu)}
 PARTS = {part.__name__: part for parts in CALLS.values() for part in parts}
 
 if __name__ == "__main__":

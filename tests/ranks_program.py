@@ -20,7 +20,7 @@ from narrow import Narrow
 from minigrad import SGD, SoftmaxCrossEntropy, optim, training
 from minigrad.data import Loader
 from minigrad.ranks import join, mpi
-from minigrad.training import loop
+from minigrad.training import history, loop
 
 IMAGES, LABELS = np.random.default_rng(3).integers(0, 256, (29, 28, 28, 1), np.uint8), np.arange(29) % 10
 
@@ -100,7 +100,7 @@ if __name__ == "__main__":
         missed = mpi.MpiRanks.name_missing
         mpi.MpiRanks.name_missing = lambda self: (missed(self), time.sleep(1), self.comm.Abort(3))  # the launcher passes it on meanwhile
     ranks = join()
-    loop.draw = lambda *what: None  # which takes most of the time
+    history.draw = lambda *what: None  # which takes most of the time
     if ranks.rank > 0:  # rank 0 alone writes
-        loop.save_checkpoint = loop.write_config = loop.write_history = loop.draw = lambda *what: os._exit(3)
+        loop.save_checkpoint = loop.write_config = loop.write_history = history.draw = lambda *what: os._exit(3)
     sys.exit(ranks.run(lambda: program(ranks, *sys.argv[1:])))

@@ -15,7 +15,7 @@ MODULES = sorted([ROOT / "alexnet.py", *(ROOT / "minigrad").rglob("*.py")])
 MAY_IMPORT = {
     "minigrad.engine": {"minigrad.engine", "minigrad.interrupts"},
     "minigrad.device": {"minigrad.device", "minigrad.engine"},
-    "minigrad.cuda": {"minigrad.cuda", "minigrad.device"},
+    "minigrad.cuda": {"minigrad.cuda", "minigrad.device", "minigrad.interrupts"},
     "minigrad.layers": {"minigrad.layers", "minigrad.device", "minigrad.engine", "minigrad.cuda", "minigrad.interrupts"},
     "minigrad.towers": {"minigrad.layers", "minigrad.device"},
     "minigrad.hybrid": {"minigrad.towers", "minigrad.layers"},

@@ -1,4 +1,4 @@
-"""The notebooks run: as scripts, as students get them, and solved. Needs the extra `notebooks`; takes minutes."""
+"""The notebooks run: as students get them, solved, and (slow tests) as scripts. Needs the extra `notebooks`; takes minutes."""
 
 import ast
 import base64
@@ -51,12 +51,13 @@ spec = importlib.util.spec_from_file_location("build", ROOT / "notebooks" / "bui
 build = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(build)
 
-# Runs a script and looks at its figures when they are shown: each has a title, and the numbers of every axis have a name, if need be that
-# of a neighbour in the same row or column.
-LOOKED_AT = """
-import runpy, sys
+# Looks at figures before they are shown: each has a title, and the numbers of every axis have a name, if need be that of a neighbour in the
+# same row or column.
+LOOKING = """
 import matplotlib.text
 import matplotlib.pyplot as plt
+
+shown, show = 0, plt.show
 
 def has_numbers(axis):
     return any(label.get_visible() and label.get_text()[:1] in tuple("-−.$0123456789") for label in axis.get_ticklabels())
@@ -73,6 +74,7 @@ def legend_on_a_label(figure):
     return next((label.get_text() for legend in legends for label in labels if box(legend).overlaps(box(label))), None)
 
 def look():
+    global shown
     for number in plt.get_fignums():
         figure = plt.figure(number)
         figure.canvas.draw()
@@ -87,9 +89,16 @@ def look():
             named = {place(axes) for axes in axis if axis[axes].get_label_text()}
             for axes in axis:
                 assert place(axes) in named or not has_numbers(axis[axes]), f"{titles}: what are the numbers of the {name} axis?"
-        plt.close(figure)
+        shown += 1
+    show()
+    plt.close("all")
 
 plt.show = look
+"""
+FIRST = f"import types\n\nlooking = types.ModuleType('looking')\nexec({LOOKING!r}, vars(looking))"
+LAST = "import os\n\nassert not os.listdir(), 'it leaves files'\nprint(looking.shown)"
+SCRIPT = f"""{LOOKING}
+import runpy, sys
 runpy.run_path(sys.argv[1], run_name="__main__")
 assert not plt.get_fignums(), "a figure is never shown"
 """
@@ -150,18 +159,22 @@ def test_no_cell_uses_what_the_student_writes(source):
     assert not theirs & names
 
 
+@pytest.mark.slow
 @each
 def test_as_a_script(source, tmp_path):
     """It ends, says nothing on stderr, leaves no files, and its figures are labelled."""
-    done = subprocess.run([sys.executable, "-c", LOOKED_AT, source], cwd=tmp_path, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", SCRIPT, source], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0 and done.stderr == "", done.stderr
     assert not list(tmp_path.iterdir())
 
 
 @each
 def test_student_edition(source, monkeypatch):
-    """Blanks everywhere: nothing fails, every check says so, and the figures are there."""
-    notebook = run(build.build(source), source, monkeypatch)
+    """Blanks everywhere: nothing fails, every check says so, no files are left, and the figures are there and labelled."""
+    notebook = build.build(source)
+    notebook.cells = [nbformat.v4.new_code_cell(FIRST), *notebook.cells, nbformat.v4.new_code_cell(LAST)]
+    *_, last = run(notebook, source, monkeypatch).cells
+    del notebook.cells[0], notebook.cells[-1]
     assert printed(notebook, "stderr") == ""
     text = printed(notebook, "stdout")
     place = SOURCES.index(source)
@@ -170,6 +183,8 @@ def test_student_edition(source, monkeypatch):
     for id in ids(source):
         assert f"{id}: not started" in text
     check_figures(notebook, source)
+    figures = [output for output in outputs(notebook, "display_data") if output.data["text/plain"].startswith("<Figure")]
+    assert len(figures) == int(last.outputs[0].text), "a figure is never shown"
 
 
 @pytest.mark.parametrize("source", [source for source in SOURCES if ids(source)], ids=lambda source: source.stem)

@@ -21,7 +21,7 @@ from safetensors.numpy import load_file
 
 from alexnet import AlexNet
 from minigrad import commands, ranks, training
-from minigrad.training import loop
+from minigrad.training import history
 
 BIN = Path(sys.executable).parent  # of the environment, where the MPIs of PyPI lie
 ROOT = Path(__file__).parents[1]
@@ -75,7 +75,7 @@ def alone(tmp_path_factory):
     """The run of one process, which knows nothing of MPI."""
     folder = tmp_path_factory.mktemp("alone")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loop, "draw", lambda *what: None)
+        patch.setattr(history, "draw", lambda *what: None)
         assert ranks_program.program(ranks.ALONE, folder) == 0
     return folder
 
@@ -337,7 +337,7 @@ def folder(tmp_path_factory):
 
 def test_prepare_train_and_evaluate(folder, tmp_path, monkeypatch, capsys):
     """As one process does it; weights in float32 nearly."""
-    monkeypatch.setattr(loop, "draw", lambda *what: None)
+    monkeypatch.setattr(history, "draw", lambda *what: None)
     assert in_process("prepare", "--data", folder, "--out", tmp_path / "alone", "--size", "32") == 0
     code, out = alexnet(2, "prepare", "--data", folder, "--out", tmp_path / "many", "--size", "32")
     assert code == 0 and out.count(" is ready: ") == 1, out

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from naive import numerical_gradients, relative_error
 
+from alexnet import AlexNet
 from minigrad import SGD, Conv2d, Device, Flatten, Linear, LocalResponseNorm, MaxPool2d, ReLU, Sequential, Tanh, Towers
 from minigrad.device import parse
 
@@ -192,8 +193,9 @@ def test_the_layout_of_devices_changes_no_bit(rng, T, dtype):
             np.testing.assert_array_equal(result, number)
 
 
-def test_a_cpu_with_two_threads_takes_two_towers_side_by_side_where_little_comes_in(rng, monkeypatch):
-    """Each waits for the other, which hangs unless both are at work."""
+@pytest.mark.parametrize("threads, limit", [(2, "LITTLE"), (4, "SMALL")])
+def test_a_cpu_takes_two_towers_side_by_side_where_little_comes_in(rng, monkeypatch, threads, limit):
+    """Each waits for the other, which hangs unless both are at work. With more threads than towers the towers must be small, too."""
     both = threading.Barrier(2, timeout=10)
 
     class Meeting(Tanh):
@@ -202,12 +204,37 @@ def test_a_cpu_with_two_threads_takes_two_towers_side_by_side_where_little_comes
                 both.wait()
             return shape
 
-    net = Towers([[Sequential(tanh=Meeting()), Sequential(tanh=Meeting())]], [Device("cpu", threads=2)])
+    net = Towers([[Sequential(tanh=Meeting()), Sequential(tanh=Meeting())]], [Device("cpu", threads=threads)])
     x, meet = rng.standard_normal((3, 4)), True
     y = net.forward(x)
     meet = False
-    monkeypatch.setattr("minigrad.towers.LITTLE", 0)
+    monkeypatch.setattr(f"minigrad.towers.{limit}", 0)
     np.testing.assert_array_equal(net.forward(x), y)
+
+
+def test_towers_with_large_weights_share_the_threads(rng):
+    """One after the other on more threads than towers: the weights are more than a thread should read alone."""
+    at_work = []
+
+    class Watching(Linear):
+        def forward(self, x):
+            at_work.append(self.device.workers.at_work())
+            return super().forward(x)
+
+    net = Towers([[Sequential(fc=Watching(1100, 512)), Sequential(fc=Watching(1100, 512))]], [Device("cpu", threads=4)])
+    net.forward(rng.standard_normal((3, 1100), np.float32))
+    assert at_work == [False, False]
+
+
+def test_the_number_of_threads_changes_no_bit_of_two_small_towers(rng):
+    x, dy = rng.standard_normal((24, 28, 28, 3), np.float32), rng.standard_normal((24, 10), np.float32)
+    results = []
+    for threads in (1, 2, 3):
+        net = AlexNet("small", num_classes=10).to([Device("cpu", threads=threads)])
+        results.append([net.forward(x), net.backward(dy), *(p.grad for p in net.parameters())])
+    for others in results[1:]:
+        for result, expected in zip(others, results[0], strict=True):
+            np.testing.assert_array_equal(result, expected)
 
 
 def test_towers_side_by_side_never_read_what_has_not_arrived(rng):

@@ -8,7 +8,7 @@ from minigrad import data
 from minigrad.commands import datasets, imported
 from minigrad.commands.errors import cannot_be_written
 from minigrad.commands.memory import enough_memory
-from minigrad.commands.networks import known_config, load_network, make_network
+from minigrad.commands.networks import elsewhere, known_config, load_network, make_network
 from minigrad.training import evaluation
 
 
@@ -34,13 +34,13 @@ def command(Network, arguments):
 def checked_config(Network, path, arguments):
     """The config of a checkpoint. What cannot be read or made is said here, before any image is read; the network is let go."""
     config = known_config(path, arguments.ranks.told(lambda: imported.load(path)))
-    make_network(Network, {**config, "device": arguments.device, "fp32": arguments.fp32, "plain": False}, config["num_classes"])
+    make_network(Network, elsewhere(config, arguments), config["num_classes"])
     return config
 
 
 def probabilities(Network, path, dataset, arguments):
     """What the network of a checkpoint holds the validation images for: float32 (N, classes). The network is let go at the end."""
-    net, checkpoint = load_network(Network, path, arguments.device, arguments.fp32, arguments.ranks)
+    net, checkpoint = load_network(Network, path, arguments, arguments.ranks)
     loader = data.Loader(
         dataset.val_images,
         dataset.val_labels,

@@ -32,7 +32,7 @@ class Sample:
 
 
 def command(Network, arguments):
-    net, checkpoint = load_network(Network, arguments.checkpoint, arguments.device, arguments.fp32)
+    net, checkpoint = load_network(Network, arguments.checkpoint, arguments)
     config = checkpoint.metadata["config"]
     dataset = datasets.of_checkpoint(Network, config, arguments)
     datasets.same_classes(config, dataset)

@@ -15,6 +15,7 @@ from minigrad.commands.errors import UsageError
 from minigrad.commands.networks import program
 from minigrad.commands.options import command_line
 from minigrad.commands.streams import let_go_of_output, usable_streams
+from minigrad.cuda.graph import CannotRecord
 from minigrad.names import shown
 from minigrad.ranks import ALONE, RankError, join
 
@@ -71,7 +72,7 @@ def run(Network, argv, ranks=ALONE):
         except BrokenPipeError:  # `| head` has read enough; what is left must not be flushed into it when Python ends
             let_go_of_output()
             return 0
-        except (UsageError, RankError, data.DataError, training.TrainingError) as error:
+        except (UsageError, RankError, CannotRecord, data.DataError, training.TrainingError) as error:
             sentence = shown(error).replace("\n", "\\n")
             print(f"{program(Network)}: {sentence}", file=sys.stderr)
             return 2

@@ -42,8 +42,10 @@ def gpu_memory(net, batch_size, training=True):
             elif keeps == "winners":
                 needs[device] += y // 4
             parameters[device] += sum(size(p.value.shape) for p in step.layer.parameters()) * (3 if training else 1)
-            worst[device] = max(worst[device], x + y)
-            unfolded, workspace = 4 * step.layer.unfolded(step.x_shape), device.workspace if device.is_gpu else 0
+            unfolded, workspace = step.layer.unfolded(step.x_shape), device.workspace if device.is_gpu else 0
+            halves = y // 2 if unfolded and device.bf16 else 0  # dy in bfloat16
+            worst[device] = max(worst[device], x + y + halves)
+            needs[device] += 2 * step.layer.W.size if halves else 0  # its weights
             served = i == 0 and (stage, device) in staying  # by the patches of another tower on this device
             stays = training and 0 < unfolded <= workspace and (not step.layer.input_gradient or unfolded <= room[device] or served)
             if stays and not served:

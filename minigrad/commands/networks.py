@@ -9,6 +9,7 @@ import minigrad
 from minigrad import plain, training
 from minigrad.commands import imported
 from minigrad.commands.errors import UsageError
+from minigrad.cuda.graph import Recorder
 from minigrad.ranks import ALONE
 
 
@@ -46,9 +47,14 @@ def make_network(Network, config, num_classes):
     try:
         net = Network(config.get("variant"), device, num_classes, config.get("init"), config.get("seed") or 0, layers_of(config))
         imported.adapt(net, config.get("adapted", {}))
-        return net
     except ValueError as error:
         raise UsageError(f"{str(error)[:1].upper()}{str(error)[1:]}.") from None
+    for device in net.towers.devices if config.get("bf16") else ():
+        try:
+            device.use_bfloat16()
+        except ValueError as error:
+            raise UsageError(f"--bf16, which was asked for or which the run was made with, cannot be used here: {error}.") from None
+    return net
 
 
 def share_columns(net, ranks):
@@ -58,6 +64,20 @@ def share_columns(net, ranks):
             net.share_columns(ranks.team)
         except ValueError as error:
             raise UsageError(f"--hybrid: {error}.") from None
+
+
+def recorder(net, config, ranks):
+    """What makes the training steps of --graph. Raises UsageError where they cannot be recorded."""
+    if not all(device.is_gpu for device in net.towers.devices):
+        names = ",".join(device.name for device in net.towers.devices)
+        raise UsageError(f"--graph records what GPUs are told, and --device is {names}: name GPUs alone, or leave --graph out.")
+    if ranks.size > 1:
+        raise UsageError("--graph is for one process: leave it out where several train together.")
+    if config.get("accumulate", 1) > 1:
+        raise UsageError("--graph records the step of a whole batch, which --accumulate cuts up: leave one of them out.")
+    if config.get("optimizer") == "lars":
+        raise UsageError("--graph records what the host need not wait for, but --optimizer lars waits for norms: leave one of them out.")
+    return Recorder(training.train_on_batch)
 
 
 def known_config(path, checkpoint):
@@ -77,11 +97,17 @@ def known_config(path, checkpoint):
     return config
 
 
-def load_network(Network, path, device=None, fp32=False, ranks=ALONE):
-    """The network of a checkpoint, of the fast layers and in test mode, and the checkpoint, which the first of `ranks` reads for all."""
+def elsewhere(config, arguments=None):
+    """The config of a checkpoint for the device and the precision that the options ask for, if there are any, in place of the run's own."""
+    return {**config, "plain": False, **{key: getattr(arguments, key, None) for key in ("device", "fp32", "bf16")}}
+
+
+def load_network(Network, path, arguments=None, ranks=ALONE):
+    """The network of a checkpoint, of the fast layers and in test mode, on the device and in the precision that the options ask for; and
+    the checkpoint, which the first of `ranks` reads for all."""
     checkpoint = ranks.told(lambda: imported.load(path))
     config = known_config(path, checkpoint)
-    net = make_network(Network, {**config, "device": device, "fp32": fp32, "plain": False}, config["num_classes"])
+    net = make_network(Network, elsewhere(config, arguments), config["num_classes"])
     training.restore(checkpoint, net)
     if checkpoint.mean is None or min(checkpoint.mean.shape[:2]) < net.smallest:
         raise UsageError(f"{path} has no mean image of at least {net.smallest} pixels, which the network needs.")

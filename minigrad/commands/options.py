@@ -82,7 +82,9 @@ def by_variant(Network, attribute):
 def device(p, default="cpu"):
     what = "cpu, 0 (a GPU), auto (two GPUs, or one, or the CPU); cpu,cpu or 0,1 for two towers side by side"
     p.add_argument("--device", type=named, metavar="D", help=f"{what} (default: {default})")
-    p.add_argument("--fp32", action="store_true", help="on GPUs multiply in float32 throughout, not in TF32")
+    precision = p.add_mutually_exclusive_group()
+    precision.add_argument("--fp32", action="store_true", help="on GPUs multiply in float32 throughout, not in TF32")
+    precision.add_argument("--bf16", action="store_true", help="on GPUs convolutions multiply in bfloat16: half of the bytes, less exact")
 
 
 def network(p, Network, default=None):
@@ -114,6 +116,11 @@ def hybrid(p):
     )
 
 
+def graph(p):
+    what = "on GPUs record a training step as CUDA graphs, and launch it whole from then on: less work for the host, the same numbers"
+    p.add_argument("--graph", action="store_true", help=what)
+
+
 def skip_bad(p):
     p.add_argument("--skip-bad", action="store_true", help="leave out images that cannot be decoded")
 
@@ -140,6 +147,7 @@ def train(p, Network):
     skip_bad(p)
     recipe(p, Network)
     hybrid(p)
+    graph(p)
     workers(p)
     p.add_argument("--resume", type=named, metavar="RUN", help="go on with a checkpoint or its run folder")
     p.add_argument(
@@ -283,6 +291,7 @@ def benchmark(p, Network):
         help=f"the same network elsewhere, steps in turn, each in a process of its own: {', '.join(NEEDS)}",
     )
     hybrid(p)
+    graph(p)
     p.add_argument("--sweep", action="store_true", help="how time and memory grow with the batch and the threads, with a picture")
     p.add_argument("--output", type=named, metavar="FILE", default="benchmark.png", help="the picture of --sweep (default: benchmark.png)")
 

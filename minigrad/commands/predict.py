@@ -15,7 +15,7 @@ TOGETHER = 64  # images that are decoded, and then held at once
 
 
 def command(Network, arguments):
-    net, checkpoint = load_network(Network, arguments.checkpoint, arguments.device, arguments.fp32)
+    net, checkpoint = load_network(Network, arguments.checkpoint, arguments)
     classes = checkpoint.metadata["config"]["classes"] or [f"class {i}" for i in range(net.num_classes)]
     paths = files(arguments.images)
     top, bad = min(arguments.top, len(classes)), []

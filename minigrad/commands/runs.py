@@ -72,7 +72,8 @@ def new_config(Network, arguments, start=None):
     for key in CHANGEABLE:
         if getattr(arguments, key) is not None:
             config[key] = getattr(arguments, key)
-    config["device"], config["fp32"], config["skip_bad"] = arguments.device or "cpu", arguments.fp32, arguments.skip_bad
+    config["device"], config["skip_bad"] = arguments.device or "cpu", arguments.skip_bad
+    config["fp32"], config["bf16"] = arguments.fp32, arguments.bf16
     return config
 
 
@@ -101,8 +102,11 @@ def resumed_config(arguments, checkpoint):
         if getattr(arguments, key) is not None:
             config[key] = getattr(arguments, key)
     config["device"] = arguments.device or config.get("device", "cpu")
-    for key in ("fp32", "skip_bad"):
+    for key in ("fp32", "bf16", "skip_bad"):
         config[key] = getattr(arguments, key) or config.get(key, False)
+    if config["fp32"] and config["bf16"]:
+        made, asked = ("fp32", "bf16") if arguments.bf16 else ("bf16", "fp32")
+        raise UsageError(f"The run was made with --{made}, so it cannot go on with --{asked}; leave --{asked} out.")
     return config
 
 

@@ -12,7 +12,7 @@ from minigrad import data, files, training
 from minigrad.commands import datasets, imported, runs
 from minigrad.commands.errors import UsageError
 from minigrad.commands.memory import enough_memory
-from minigrad.commands.networks import known_config, last_with_weights, layers_of, make_network, program, share_columns
+from minigrad.commands.networks import known_config, last_with_weights, layers_of, make_network, program, recorder, share_columns
 from minigrad.commands.traffic import forecast, sizes
 from minigrad.optim import LARS
 
@@ -26,7 +26,10 @@ def command(Network, arguments):
         if arguments.hybrid is not None:
             ranks.divide(arguments.hybrid or ranks.size)
         # What cannot be made, or shared, is said before any data is read.
-        share_columns(make_network(Network, config, config.get("num_classes", 2)), ranks)
+        net = make_network(Network, config, config.get("num_classes", 2))
+        step = recorder(net, config, ranks) if arguments.graph else training.train_on_batch
+        share_columns(net, ranks)
+        del net
         dataset = datasets.load_data(Network, config, config["skip_bad"])
         ranks.same("data", datasets.summary(dataset))
         if checkpoint is not None:
@@ -34,7 +37,7 @@ def command(Network, arguments):
         runs.same_data(config, dataset, arguments.resume)
         size = datasets.image_size(Network, config, dataset)
         output = own or ranks.told(lambda: made_folder(new, f"{config['variant']}-{dataset.name}", holding))
-        return prepared(Network, arguments, config, dataset, size, output, checkpoint, start)
+        return prepared(Network, arguments, config, dataset, size, output, checkpoint, start, step)
 
 
 def check_recipe(config, ranks):
@@ -70,7 +73,7 @@ def beginning(Network, arguments):
     return checkpoint, None, runs.resumed_config(arguments, checkpoint)
 
 
-def prepared(Network, arguments, config, dataset, size, output, checkpoint, start):
+def prepared(Network, arguments, config, dataset, size, output, checkpoint, start, step):
     """Make the network and its loaders, say what they are, and train."""
     config["classes"], config["num_classes"] = list(dataset.classes), len(dataset.classes)
     ranks, asked = arguments.ranks, config["device"]
@@ -98,7 +101,7 @@ def prepared(Network, arguments, config, dataset, size, output, checkpoint, star
         file=sys.stderr,
     )
     go_on = f"python {program(Network)} --resume {shlex.quote(str(output))}"
-    return train(net, loaders, config, output, mean, checkpoint, go_on, ranks)
+    return train(net, loaders, config, output, mean, checkpoint, go_on, ranks, step)
 
 
 def held_folders(arguments, holding):
@@ -174,8 +177,9 @@ def noise(config, dataset):
     return data.noise_matrix([np.array(config["colours"][key]) for key in ("std", "directions")], config["colour_noise"])
 
 
-def train(net, loaders, config, output, mean, checkpoint, go_on, ranks):
-    """Train to the end and return the exit code. go_on: the command that goes on with the run once it was stopped."""
+def train(net, loaders, config, output, mean, checkpoint, go_on, ranks, step):
+    """Train to the end and return the exit code. go_on: the command that goes on with the run once it was stopped. step: what trains on a
+    batch."""
     layers, recipe = layers_of(config), (net.parameters(), config["lr"], config["momentum"], config["weight_decay"])
     optimizer = LARS(*recipe, trust=config["trust"], team=ranks.team) if config.get("optimizer") == "lars" else layers.SGD(*recipe)
     try:
@@ -195,6 +199,7 @@ def train(net, loaders, config, output, mean, checkpoint, go_on, ranks):
                 warmup=config.get("warmup", 0),
                 accumulate=config.get("accumulate", 1),
                 ranks=ranks,
+                step=step,
             )
     except training.Interrupted as stop:
         print(f"{stop}\nTo go on: {go_on}", file=sys.stderr)

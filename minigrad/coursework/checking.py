@@ -1,5 +1,6 @@
 """The command `check`: which exercises and cases are meant, a verdict on each, and the debugger."""
 
+import contextlib
 import inspect
 import os
 import pdb
@@ -13,7 +14,7 @@ from minigrad.coursework.console import ASCII_MARKS, MARKS, UsageError, say, sho
 from minigrad.coursework.exercises import ALL, EXERCISES, find
 from minigrad.coursework.judge.gradients import forward_and_backward
 from minigrad.coursework.judge.inputs import build, in_mode
-from minigrad.coursework.judge.loading import NoSuchImpl, file_of, load
+from minigrad.coursework.judge.loading import CannotLoad, NoSuchImpl, file_of, load
 from minigrad.coursework.judge.outputs import values_of
 from minigrad.coursework.judge.process import judge_in_process
 from minigrad.coursework.judge.runner import attempt, fill_blanks
@@ -79,7 +80,7 @@ def chosen_cases(exercise, name=None, fast=False):
 
 def is_path(impl):
     """Whether --impl names a file or folder, there or not, and no module."""
-    return impl.endswith(".py") or Path(impl).is_dir() or "/" in impl or os.sep in impl
+    return impl.endswith((".py", ".ipynb")) or Path(impl).is_dir() or "/" in impl or os.sep in impl
 
 
 def impl_option(impl):
@@ -93,11 +94,12 @@ def impl_option(impl):
 def judge_all(tried, impl, seed):
     """A verdict for each (exercise, cases); what is not the library's own is tried in processes of its own. Raises NoSuchImpl."""
     if is_path(impl) and not Path(impl).exists() or impl == "student" and not Path(impl).is_dir():
-        raise NoSuchImpl(f"there is no {'file' if impl.endswith('.py') else 'folder'} {impl}")
+        raise NoSuchImpl(f"there is no {'file' if impl.endswith(('.py', '.ipynb')) else 'folder'} {impl}")
     if impl in ("reference", "blank"):
         return [judge_here(exercise, cases, impl, seed) for exercise, cases in tried]
     if not is_path(impl):
-        load(impl, tried[0][0])
+        with contextlib.suppress(CannotLoad):  # which the verdicts say
+            load(impl, tried[0][0])
     with ThreadPoolExecutor(2) as pool:
         return list(pool.map(lambda pair: judge_isolated(*pair, impl, seed), tried))
 
@@ -168,7 +170,9 @@ def debug_first_failure(tried, impl, seed):
         if failing is None:
             continue
         say(failing["message" if shows_marks() else "ascii"])
-        case, solution = next(case for case in cases if case.name == failing["name"]), load(impl, exercise)
+        case, solution = next(case for case in cases if case.name == failing["name"]), None
+        with contextlib.suppress(CannotLoad):  # there is nothing to stop at
+            solution = load(impl, exercise)
         if solution is not None:
             run_case_again(exercise, stopping(exercise, fill_blanks(exercise, solution)), case, seed)
         return 1

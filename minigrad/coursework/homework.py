@@ -3,7 +3,7 @@
 import configparser
 import re
 import zlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -34,7 +34,8 @@ class Homework:
     late       the share of the points that each day after `deadline` takes off, from 0 to 1
     deadline   a datetime, or None where nobody counts from it
     bonus      ids of exercises whose points are earned, but not expected
-    choices    tuples of ids: of each, a student gets one"""
+    choices    tuples of ids: of each, a student gets one
+    instead    of one student's homework: id that was drawn -> those of its choice that were not"""
 
     path: Path
     title: str
@@ -48,6 +49,7 @@ class Homework:
     deadline: datetime = None
     bonus: frozenset = frozenset()
     choices: tuple = ()
+    instead: dict = field(default_factory=dict)
 
     @property
     def possible(self):
@@ -57,11 +59,12 @@ class Homework:
 
     def of(self, student):
         """The homework of one student, a text that names them: of each choice the exercise that the seed draws for them."""
-        dropped = set()
+        instead = {}
         for i, choice in enumerate(self.choices):
-            drawn = np.random.default_rng((self.seed, zlib.crc32(student.encode()), i)).integers(len(choice))
-            dropped |= set(choice) - {choice[drawn]}
-        return replace(self, points={id: points for id, points in self.points.items() if id not in dropped}, choices=())
+            drawn = choice[np.random.default_rng((self.seed, zlib.crc32(student.encode()), i)).integers(len(choice))]
+            instead[drawn] = tuple(id for id in choice if id != drawn)
+        dropped = {id for others in instead.values() for id in others}
+        return replace(self, points={id: points for id, points in self.points.items() if id not in dropped}, choices=(), instead=instead)
 
     @property
     def name(self):

@@ -25,6 +25,9 @@ ENVIRONMENT = {  # unless it says otherwise
 REFUSED = "CUBLAS_STATUS_ALLOC_FAILED", "CUBLAS_STATUS_NOT_INITIALIZED"  # cuBLAS says the latter, too, where memory is short
 
 
+NO_MEMORY = 2  # cudaErrorMemoryAllocation
+
+
 class Inside(threading.local):
     """devices: those that a thread has entered, the current one last; with each, whether it was another that was current before, and the
     caller's stream where it is to wait."""
@@ -50,7 +53,9 @@ def beside(rows, width, whole, to):
 
 
 def out_of_memory(error):
-    """Whether an error of CUDA's libraries says that there is no room; CuPy's own pool raises a MemoryError."""
+    """Whether an error of CUDA or its libraries says that there is no room; CuPy's own pool raises a MemoryError."""
+    if type(error).__name__ == "CUDARuntimeError":
+        return error.status == NO_MEMORY
     return type(error).__name__ == "CUBLASError" and any(name in str(error) for name in REFUSED)
 
 
@@ -65,6 +70,8 @@ class CudaDevice(Device):
     threads = 1
     shared = None  # a dict while `Towers` go forward, of what towers that look at the same x need not make twice
     room = 0  # bytes that it may yet take
+    cublas = None  # what its products are made with, from the first on
+    changing = {}  # while a step is recorded: {name: address} of numbers that are others in each step (graph.py)
 
     def __init__(self, name, threads=None):
         self.name, self.index = str(int(name)), int(name)
@@ -91,13 +98,24 @@ class CudaDevice(Device):
         return f"Device({self.name!r})"
 
     def __reduce__(self):
-        return Device, (self.name,)
+        return Device, (self.name,), {"bf16": self.bf16}
+
+    def use_bfloat16(self):
+        if self.capability < 80:
+            name, (major, minor) = self.properties(self.index)["name"].decode(), divmod(self.capability, 10)
+            raise ValueError(f"GPU {self.name} ({name}) has compute capability {major}.{minor}, and bfloat16 came with 8.0")
+        self.bf16 = True
+
+    @property
+    def capability(self):
+        """CUDA's compute capability: 90 for 9.0."""
+        return int(self.gpu.compute_capability)
 
     @property
     def tf32(self):
         """Whether CuPy multiplies float32 matrices in TF32, which depends on the GPU and on CUPY_TF32 at the process's first product, or
         when it is first asked here."""
-        return int(self.gpu.compute_capability) >= 80 and blas.in_tf32(self)
+        return self.capability >= 80 and blas.in_tf32(self)
 
     def properties(self, index):
         return self.xp.cuda.runtime.getDeviceProperties(index)
@@ -123,7 +141,12 @@ class CudaDevice(Device):
 
     @property
     def arithmetic(self):
-        return "float32, products in TF32" if self.tf32 else "float32"
+        said = ["float32"]
+        if self.bf16:
+            said.append("convolutions in bfloat16")
+        if self.tf32:
+            said.append("other products in TF32" if self.bf16 else "products in TF32")
+        return ", ".join(said)
 
     def __enter__(self):
         devices = inside.devices
@@ -175,6 +198,10 @@ class CudaDevice(Device):
             self.kept = None  # first, for there may be no room for both
             self.kept = self.empty((nbytes,), np.uint8)
         return self.xp.ndarray(shape, dtype, self.kept.data)
+
+    def forget(self):
+        """Let go of the arrays that are kept for later calls."""
+        self.kept = self.ones = None
 
     def asarray(self, array, dtype=None):
         """Contiguous, as kernels and products want it."""
@@ -270,9 +297,14 @@ class CudaDevice(Device):
         kernel = self.kernels[file, name, dtype, lanes] = kernels.Kernel(module.get_function(name), text, name, dtype)
         return kernel
 
+    def begin_products(self):
+        """Called before the first product."""
+        self.cublas = blas.Cublas(self)
+        return self.cublas
+
     def matmul(self, a, b, out, add=False):
         """out = a @ b, or out += a @ b; see `blas.matmul`."""
-        if self.is_current:
+        if inside.devices and inside.devices[-1][0] is self:  # `is_current`
             return blas.matmul(self, a, b, out, add)
         with self:
             return blas.matmul(self, a, b, out, add)

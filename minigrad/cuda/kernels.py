@@ -12,6 +12,7 @@ HEADER = Path(__file__).with_name("common.cuh")
 FILES = {path.stem: path for path in sorted(HEADER.parents[1].rglob("*.cu"))}
 C_TYPES = {
     "unsigned char": "uint8",
+    "unsigned short": "uint16",
     "int": "int32",
     "unsigned": "uint32",
     "long long": "int64",

@@ -32,6 +32,7 @@ class Device:
     is_gpu = False
     memory_space = "host"  # devices with the same one share their arrays
     arithmetic = "float32"
+    bf16 = False  # whether convolutions of float32 arrays multiply in bfloat16, on a GPU that was told so
 
     def __new__(cls, name="cpu", threads=None):
         if cls is Device and is_number(name):
@@ -60,6 +61,10 @@ class Device:
 
     def __exit__(self, *error):
         pass
+
+    def use_bfloat16(self):
+        """From the next forward on convolutions multiply in bfloat16. Raises ValueError for a device that does not know it."""
+        raise ValueError("a CPU multiplies in float32, not in bfloat16")
 
     @cached_property
     def workers(self):

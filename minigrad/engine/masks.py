@@ -1,5 +1,7 @@
 """Masks: numbers that pass or become 0."""
 
+from functools import lru_cache
+
 import numpy as np
 
 from minigrad.engine import memory
@@ -24,3 +26,9 @@ def all_finite(a):
     flat = a.reshape(-1)
     with np.errstate(over="ignore", invalid="ignore"):
         return np.isfinite(np.dot(flat, flat))
+
+
+@lru_cache(maxsize=64)
+def zeros(shape, dtype):
+    """Zeros for `np.maximum`, which compares with an array three times as fast as with one number."""
+    return np.zeros(shape, dtype)

@@ -9,6 +9,7 @@ from minigrad.engine import memory
 
 SHORT = 16  # numbers in a row of a window: so short a run is copied slowly
 PRODUCTS = 1 << 19  # bytes of products at a time
+SMALL = 1_000_000  # multiply-adds: OpenBLAS has a way for products up to there that is up to twice as fast, so an image's is one by itself
 PATCHES = 1 << 22  # bytes of patches at a time: they are still in the processor's cache when the product wants them
 
 
@@ -97,6 +98,25 @@ def add_product(total, a, b):
         np.matmul(a[few], b[few], out=product)
         total[few] += product
     return total
+
+
+def multiply(a, b, out, images):
+    """Writes a @ b into `out`; a and out have as many rows for each of so many images."""
+    rows = len(a) // images
+    if rows * b.size <= SMALL < len(a) * b.size:
+        a, out = a.reshape(images, rows, -1), out.reshape(images, rows, -1)
+    np.matmul(a, b, out=out)
+
+
+def add_gradient(total, a, b, images):
+    """total + a' @ b, total None at first; a and b have as many rows for each of so many images."""
+    rows, size = len(a) // images, a.shape[1] * b.shape[1]
+    if len(a) * size <= SMALL or rows * size > SMALL or rows < a.shape[1]:
+        return add_product(total, a.T, b)
+    product = np.matmul(a.reshape(images, rows, -1).transpose(0, 2, 1), b.reshape(images, rows, -1)).sum(axis=0)
+    if total is not None:
+        product += total
+    return product
 
 
 def add_bias(y, b):

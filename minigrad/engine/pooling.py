@@ -20,41 +20,52 @@ def max_pool(x, K, S, OH, OW, winners=True):
 
     Rows first, then columns: 2 (K - 1) maxima instead of K * K - 1."""
     C, last = x.shape[3], S * (OW - 1) + 1
-    best, row = largest([x[:, i : i + S * (OH - 1) + 1 : S] for i in range(K)], [np.uint8(i * K) for i in range(K)], winners)
+    best, row = largest([x[:, i : i + S * (OH - 1) + 1 : S] for i in range(K)], winners)
+    if winners:
+        row *= K
     if C < FEW:  # in flat memory the columns of a window are C numbers apart, and the windows that begin too late are not looked at
         flat, n = best.reshape(-1), best.size - (K - 1) * C
-        rows = row.reshape(-1) if winners else None
         columns = [flat[j * C : j * C + n] for j in range(K)]
-        places = [rows[j * C : j * C + n] + np.uint8(j) for j in range(K)] if winners else ()
-        y, winner = (at_every(a, best.shape, S, OW) for a in largest(columns, places, winners))
+        y, _ = largest(columns, False)
+        winner = first(columns, [row.reshape(-1)[j * C : j * C + n] for j in range(K)], y) if winners else None
+        y, winner = (at_every(a, best.shape, S, OW) for a in (y, winner))
     else:
         columns = [best[:, :, j : j + last : S] for j in range(K)]
-        places = [row[:, :, j : j + last : S] + np.uint8(j) for j in range(K)] if winners else ()
-        y, winner = largest(columns, places, winners)
+        y, _ = largest(columns, False)
+        winner = first(columns, [row[:, :, j : j + last : S] for j in range(K)], y) if winners else None
     if winners and not all_finite(y):  # NaN equals nothing, so its place is not in `winner`
         first_nan(x, K, S, y, winner)
     return y, winner
 
 
-def largest(candidates, places, wanted):
-    """The largest of some arrays, number by number, and the first place (uint8) of those that are as large, None unless wanted."""
-    best = memory.empty(candidates[0].shape, candidates[0].dtype)
-    if len(candidates) == 1:
-        best[...] = candidates[0]
-    else:
-        np.maximum(candidates[0], candidates[1], out=best)
-        for candidate in candidates[2:]:
-            np.maximum(best, candidate, out=best)
-    if not wanted:
+def largest(candidates, which):
+    """The largest of some arrays, number by number, and the number of the first that has it (uint8), None unless wanted: so many of the
+    maxima of the first one, the first two, ... are still smaller."""
+    best, before = candidates[0], []
+    for candidate in candidates[1:]:
+        before += [best] if which else []
+        best = np.maximum(best, candidate, out=memory.empty(best.shape, best.dtype))
+    if best is candidates[0]:
+        best = best.copy()
+    if not which:
         return best, None
-    place, mine = (memory.empty(best.shape, np.uint8) for _ in range(2))
-    place[...] = 255
-    for candidate, number in zip(candidates, places, strict=True):
-        np.not_equal(candidate, best, out=mine.view(bool))
+    number = memory.empty(best.shape, np.uint8)
+    number[...] = 0
+    for smaller in before:
+        number += np.not_equal(smaller, best, out=memory.empty(best.shape, bool)).view(np.uint8)
+    return best, number
+
+
+def first(columns, rows, best):
+    """The first place of a window that has its maximum: the smallest of row + j (uint8) of the columns j in which it lies."""
+    place = None
+    for j, (column, row) in enumerate(zip(columns, rows, strict=True)):
+        mine = memory.empty(best.shape, np.uint8)
+        np.not_equal(column, best, out=mine.view(bool))
         np.negative(mine, out=mine)  # 255 where it is smaller, so that its place does not count
-        mine |= number
-        np.minimum(place, mine, out=place)
-    return best, place
+        mine |= row + np.uint8(j) if j else row
+        place = mine if place is None else np.minimum(place, mine, out=place)
+    return place
 
 
 def at_every(flat, shape, S, OW):

@@ -19,14 +19,14 @@ def split(start, stop, n):
     return [slice(a, b) for a, b in zip(edges[:-1], edges[1:], strict=True)]
 
 
-def plan(N, bytes_per_image):
+def plan(N, bytes_per_image, least=2):
     """The tasks of a batch of N images: a list of lists of slices, each slice a slab.
 
     The number of tasks is a power of two, so that two, four or eight threads get equal shares. A task is at least half a slab, since
-    handing it over has its price; but from two images on there are always two, unless there is little to do."""
+    handing it over has its price; but from two images on there are always `least`, unless there is little to do."""
     per_slab = max(1, SLAB // max(1, bytes_per_image))
     tasks = TASKS if N * bytes_per_image >= LITTLE else 1
-    while tasks > 2 and N * bytes_per_image < tasks * SLAB // 2:
+    while tasks > least and N * bytes_per_image < tasks * SLAB // 2:
         tasks //= 2
     parts = split(0, N, min(tasks, N))
     return [split(part.start, part.stop, -(-(part.stop - part.start) // per_slab)) for part in parts]
@@ -37,11 +37,11 @@ def rows(layers, calls, itemsize):
 
     A row ends before a layer with weights if images have become so small that slabs of at least `MORE` times as many fit from there on:
     larger slabs make larger products, which are faster. Not everywhere, for between two rows the whole batch is handed over."""
-    N, *_ = calls[0].x_shape
+    N, least = calls[0].x_shape[0], layers[0].least_tasks
     sizes = [image_bytes(call, itemsize) for call in calls]
     edges = [0]
     for i in range(1, len(layers)):
-        if layers[i].names and slab(N, max(sizes[i:])) >= MORE * slab(N, max(sizes[edges[-1] : i])):
+        if layers[i].names and slab(N, max(sizes[i:]), least) >= MORE * slab(N, max(sizes[edges[-1] : i]), least):
             edges.append(i)
     return [slice(a, b) for a, b in pairwise([*edges, len(layers)])]
 
@@ -51,9 +51,9 @@ def image_bytes(call, itemsize):
     return max(math.prod(call.x_shape[1:]), math.prod(call.y_shape[1:])) * itemsize
 
 
-def slab(N, bytes_per_image):
+def slab(N, bytes_per_image, least=2):
     """How many images the first slab of such a batch has."""
-    first = plan(N, bytes_per_image)[0][0]
+    first = plan(N, bytes_per_image, least)[0][0]
     return first.stop - first.start
 
 
@@ -61,7 +61,7 @@ def forward(layers, calls, x):
     """y of the layers in a row. Each of `calls` gets `tasks` and `kept`: what its layer's backward needs, for each slab of each task, or
     None where the layer does not remember."""
     device = layers[0].device
-    tasks = plan(len(x), max(image_bytes(call, x.dtype.itemsize) for call in calls))
+    tasks = plan(len(x), max(image_bytes(call, x.dtype.itemsize) for call in calls), layers[0].least_tasks)
     for call in calls:
         call.tasks, call.kept = tasks, [[None] * len(slabs) for slabs in tasks]
     y = device.empty(calls[-1].y_shape, x.dtype)

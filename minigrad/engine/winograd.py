@@ -21,11 +21,12 @@ N images, or frames of several of them (`Mosaic`); T x V tiles in each; OH x OW 
 p outputs, weights, pixels and products of the short convolution."""
 
 import math
+from functools import lru_cache
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from minigrad.engine import memory
+from minigrad.engine import memory, slabs
 from minigrad.engine.patches import add_product, batches, output_size, pad
 from minigrad.engine.toom_cook import in_parts, toom_cook
 
@@ -33,7 +34,11 @@ THREE = toom_cook(3, 3, ["2/5", "-2/5", "5/4", "-5/4"])
 TWO = toom_cook(3, 2, [0, 1, -1])
 ALGORITHMS = {3: THREE, 5: in_parts(THREE, TWO)}  # by the number of weights
 
-TRANSFORMED = 11 << 20  # bytes of tiles and products at a time
+TRANSFORMED = 11 << 20  # bytes of tiles and products at a time, at most: all weights are read for them, so they should be many
+CACHED = 3 << 20  # so many are enough where the weights are few, and are less in each other's way in the processor's cache
+TIMES = 8  # as many bytes of tiles and products as weights have
+PARTS = 8  # in which the threads transform a layer's weights
+WORTH_PARTS = 1 << 20  # bytes of transformed weights, below which that is one thread's work
 SUMMED = 256  # numbers in one sum; longer ones are added up in parts, which keeps rounding errors small
 FEW = range(16, 49)  # numbers in a sum that makes im2col's errors small, too: here they are added up in two halves
 
@@ -93,42 +98,57 @@ class Mosaic:
         return whole
 
 
+mosaic_of = lru_cache(maxsize=64)(Mosaic)  # every step asks for the same ones
+
+
+@lru_cache(maxsize=64)
+def along_both(short, dtype):
+    """G along rows and columns at once: (p p, r r)."""
+    return np.kron(short.G, short.G).astype(dtype)
+
+
 class Winograd:
     """A convolution by W (K, K, C, CO), float32 or float64, with that stride and padding, on slabs of images.
 
-    forward(x, b) -> y; backward(dy, x) -> dx (None unless `input_gradient`) and dU, and gradient(dU) -> dW, from the sum of all slabs' dU.
-    W must not change between them. device: runs what belongs to the whole batch, with BLAS on one thread: BLAS's own threads would go on
-    spinning beside the workers. Raises KeyError for a kernel without an `algorithm`."""
+    forward(x, b) -> y; after `begin_backward`, backward(dy, x) -> dx (None unless `input_gradient`) and dU, and gradient(dU) -> dW, from
+    the sum of all slabs' dU. W must not change between them. device: its threads transform the weights. Raises KeyError for a kernel
+    without an `algorithm`."""
 
     def __init__(self, W, stride, padding, input_gradient, device):
         self.W, self.stride, self.padding, self.input_gradient = W, stride, padding, input_gradient
-        self.short = ALGORITHMS[-(-len(W) // stride)]
-        self.G = np.kron(self.short.G, self.short.G).astype(W.dtype)  # (p p, r r): along rows and columns at once
-        self.U = self.U_transposed = None
-        device.run(self.transform, [0])
+        self.short, self.device = ALGORITHMS[-(-len(W) // stride)], device
+        self.G = along_both(self.short, W.dtype)  # (p p, r r)
+        self.U, self.U_transposed = self.transformed(self.kernel()), None  # (p p, S S C, CO)
 
-    def transform(self, _):
-        """The transformed weights U, (p p, S S C, CO): G W G'."""
-        self.U = product(self.G, self.kernel())
-
-    def transposed(self):
-        """U with its last axes exchanged, for backward, which has no use for U itself: one takes the memory of the other. (BLAS could read
-        U transposed, but takes up to twice as long.) Threads that come at the same time make it each, as long as they would wait."""
-        transposed = self.U_transposed
-        if transposed is None:
+    def begin_backward(self):
+        """Put U with its last axes exchanged, which backward wants, in the place of U, for which it has no use. (BLAS could read U
+        transposed, but takes up to twice as long.)"""
+        if self.input_gradient and self.U_transposed is None:
             self.U = None
-            self.U_transposed = transposed = product(self.G, self.kernel().transpose(0, 2, 1))
-        return transposed
+            self.U_transposed = self.transformed(self.kernel().swapaxes(2, 3))
 
     def kernel(self):
-        """W (K, K, C, CO) -> (r r, S S C, CO): squares of S x S weights as channels, the columns first as in `tiles`."""
+        """W (K, K, C, CO) -> (r, r, S S C, CO): squares of S x S weights as channels, the columns first as in `tiles`."""
         (K, _, C, CO), S, r = self.W.shape, self.stride, self.short.weights
-        whole = np.zeros((r * S, r * S, C, CO), self.W.dtype)
-        whole[:K, :K] = self.W
-        return whole.reshape(r, S, r, S, C, CO).transpose(2, 0, 1, 3, 4, 5).reshape(r * r, S * S * C, CO)
+        whole = self.W
+        if r * S > K:
+            whole = np.zeros((r * S, r * S, C, CO), self.W.dtype)
+            whole[:K, :K] = self.W
+        return whole.reshape(r, S, r, S, C, CO).transpose(2, 0, 1, 3, 4, 5).reshape(r, r, S * S * C, CO)
+
+    def transformed(self, kernel):
+        """kernel (r, r, A, B) -> (p p, A, B): G kernel G', the threads some of A at a time."""
+        _, _, A, B = kernel.shape
+        U = memory.empty((len(self.G), A, B), kernel.dtype)
+
+        def work(a):
+            np.matmul(self.G, kernel[:, :, a].reshape(len(self.G.T), -1), out=U[:, a].reshape(len(U), -1))
+
+        self.device.run(work, slabs.split(0, A, min(A, PARTS) if U.nbytes >= WORTH_PARTS else 1))
+        return U
 
     def gradient(self, dU):
-        """dU (p p, S S C, CO) -> dW (K, K, C, CO): `transform` and `kernel` transposed."""
+        """dU (p p, S S C, CO) -> dW (K, K, C, CO): `transformed` and `kernel` transposed."""
         (K, _, C, CO), S, r = self.W.shape, self.stride, self.short.weights
         whole = product(self.G.T, dU).reshape(r, r, S, S, C, CO).transpose(1, 2, 0, 3, 4, 5).reshape(r * S, r * S, C, CO)
         return np.ascontiguousarray(whole[:K, :K])
@@ -153,7 +173,7 @@ class Winograd:
             dU = add_product(dU, pixels.transpose(0, 2, 1), dproducts)
             del frame, pixels  # their memory serves their gradients
             if self.input_gradient:
-                dpixels = sums(dproducts, self.transposed())
+                dpixels = sums(dproducts, self.U_transposed)
                 self.frame_backward(tiles_backward(self.short, dpixels, shape), dx[images], mosaic)
         return dx, dU
 
@@ -166,13 +186,14 @@ class Winograd:
         (OH, OW), (top, bottom, left, right), gaps = self.output_size(x), self.padding, None
         if self.stride == 1:  # so far apart that the zeros between suffice for either
             gaps = max(0, x.shape[1] + max(top, bottom) - OH), max(0, x.shape[2] + max(left, right) - OW)
-        return Mosaic(self.short, N, OH, OW, gaps)
+        return mosaic_of(self.short, N, OH, OW, gaps)
 
     def batches(self, x):
-        """The images as slices whose tiles and products take about `TRANSFORMED` bytes; mosaics stay whole."""
-        mosaic, channels = self.mosaic(x, 4), self.stride**2 * x.shape[3] + self.W.shape[3]
-        together = mosaic.rows * mosaic.columns
-        parts = batches(-(-len(x) // together), self.short.products**2 * mosaic.T * mosaic.V * channels * x.itemsize, TRANSFORMED)
+        """The images as slices whose tiles and products take `TIMES` the weights' bytes, from `CACHED` to `TRANSFORMED`; mosaics stay
+        whole."""
+        mosaic, C, CO, bytes_of_one = self.mosaic(x, 4), self.stride**2 * x.shape[3], self.W.shape[3], self.short.products**2 * x.itemsize
+        together, limit = mosaic.rows * mosaic.columns, min(TRANSFORMED, max(CACHED, TIMES * bytes_of_one * C * CO))
+        parts = batches(-(-len(x) // together), bytes_of_one * mosaic.T * mosaic.V * (C + CO), limit)
         return [slice(together * part.start, min(together * part.stop, len(x))) for part in parts]
 
     def frame(self, x, mosaic):
@@ -270,7 +291,7 @@ def add_windows(B, d, step):
     """d (..., count, p, L) -> (..., step * (count - 1) + n, L): B d of each window; where windows overlap, they add up."""
     *outer, count, _, L = d.shape
     parts = memory.empty((len(B), *outer, count, L), d.dtype)
-    np.matmul(B, d, out=np.moveaxis(parts, 0, -2))
+    np.matmul(B, d, out=parts.transpose(*range(1, parts.ndim - 1), 0, -1))
     x = memory.empty((*outer, step * (count - 1) + len(B), L), d.dtype)
     x[..., step * count :, :] = 0
     for i, part in enumerate(parts):

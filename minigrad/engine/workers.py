@@ -5,7 +5,7 @@ import os
 import threading
 import time
 import weakref
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 
 from minigrad.engine.blas import one_blas_thread
 from minigrad.interrupts import Whole
@@ -28,9 +28,13 @@ class Workers:
     def renew(self):
         self.others = ThreadPoolExecutor(max(1, self.threads - 1), thread_name_prefix="minigrad")  # starts them as they are needed
 
+    def at_work(self):
+        """Whether the calling thread is doing one of several tasks."""
+        return getattr(self.inside, "busy", False)
+
     def run(self, work, tasks):
         tasks = list(tasks)
-        if getattr(self.inside, "busy", False):
+        if self.at_work():
             return [work(task) for task in tasks]
         with Whole():  # neither a thread at work nor BLAS on one thread is left behind
             try:
@@ -74,14 +78,14 @@ class Workers:
         try:
             futures = [self.others.submit(worker) for _ in range(min(self.threads, len(tasks)) - 1)]
             worker()  # the calling thread works, too, which saves waking one
-            wait(futures)
+            errors = [future.exception() for future in futures]  # waits for each; concurrent.futures.wait takes longer than small tasks
         except BaseException:  # an error or Ctrl-C: whoever goes on must find no other thread at work
             empty_the_queue()
             while busy - {threading.get_ident()}:
                 time.sleep(0.001)
             raise
-        for future in futures:
-            future.result()
+        for error in filter(None, errors):
+            raise error
         return results
 
 

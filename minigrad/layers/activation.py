@@ -3,7 +3,7 @@
 import numpy as np
 
 from minigrad.engine import memory
-from minigrad.engine.masks import masked
+from minigrad.engine.masks import masked, zeros
 from minigrad.layers.base import ImageLayer, Layer
 
 
@@ -13,8 +13,7 @@ class ReLU(ImageLayer):
     is_relu = True
 
     def forward_slab(self, x, first):
-        y = memory.empty(x.shape, x.dtype)
-        np.maximum(x, 0, out=y)
+        y = np.maximum(x, zeros(x.shape[1:], x.dtype), out=memory.empty(x.shape, x.dtype))
         return y, y
 
     def backward_slab(self, dy, y):

@@ -32,6 +32,7 @@ class Layer:
     takes_relu = takes_norm = False  # whether an ImageLayer's `relu` and `norm` may be set
     before_relu = False  # whether a ReLU before this layer may as well come behind it
     remembers = True  # False while `infer` is at work: forward then keeps nothing for backward
+    least_tasks = 2  # of a batch, from two images on; 1 where other towers beside this one keep other threads busy
     owned = None  # where processes share this layer, which of its outputs this one has (minigrad/hybrid.py)
     input_gradient = True  # False for the first layers of a network: nothing needs the gradient of the images
 
@@ -91,6 +92,12 @@ class Layer:
         self.remembers = remembers
         for _, layer in self.children():
             layer.remember(remembers)
+
+    def stand_beside(self, towers):
+        """Told by `Towers`: so many towers of the same work are side by side, this layer in one of them."""
+        self.least_tasks = 2 if towers == 1 else 1
+        for _, layer in self.children():
+            layer.stand_beside(towers)
 
     def to(self, device):
         """Move the parameters to a device: a `Device`, or its name. Gradients of another device are gone until the next `backward`.
@@ -179,7 +186,7 @@ class Layer:
         return ""
 
     def unfolded(self, x_shape):
-        """How many numbers a GPU makes of an x of that shape (N, ...) before it multiplies them by the weights; 0: it takes x itself."""
+        """The bytes that a GPU makes of a float32 x of that shape (N, ...), to multiply them by the weights; 0: it takes x itself."""
         return 0
 
 
@@ -212,6 +219,9 @@ class ImageLayer(Layer):
 
     def begin(self, x_shape, y_shape, dtype):
         """Called once before each forward of a whole batch."""
+
+    def begin_backward(self):
+        """Called once before each backward of a whole batch on a CPU."""
 
     def gradients(self, sums):
         """The gradients of the parameters, from those of all slabs added up."""

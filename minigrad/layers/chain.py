@@ -123,6 +123,8 @@ def backward_slabs(layers, dy):
     layers = relu_last(layers)
     calls, learning = [layer.call for layer in layers], []
     for row in reversed(slabs.rows(layers, calls, dy.dtype.itemsize)):
+        for layer in layers[row]:
+            layer.begin_backward()
         dy, sums = slabs.backward(layers[row], calls[row], dy)
         learning += [(layer, total) for layer, total in zip(layers[row], sums, strict=True) if layer.names]
 

@@ -4,15 +4,16 @@ N H W C images, rows, columns, channels; OH OW output rows and columns; K kernel
 
 import numpy as np
 
-from minigrad.cuda.conv import Im2colOnGpu, joined, patch_columns
+from minigrad.cuda import conv as gpu
 from minigrad.engine import memory, slabs, winograd
 from minigrad.engine.patches import (
     add_bias,
-    add_product,
+    add_gradient,
     batches,
     col2im_of_product,
     gradients_from_output_patches,
     im2col,
+    multiply,
     output_size,
     side_by_side,
     side_by_side_backward,
@@ -78,10 +79,14 @@ class Conv2d(ImageLayer):
     def begin(self, x_shape, y_shape, dtype):
         self.way, self.single = self.faster_way(y_shape, dtype), x_shape[0] == 1
 
+    def begin_backward(self):
+        if self.way:
+            self.way.begin_backward()
+
     def faster_way(self, y_shape, dtype):
         """The object that computes this forward and its backward, or None: the methods below do."""
         if self.device.is_gpu:
-            return Im2colOnGpu(self)
+            return gpu.way(self, dtype)
         many = min(self.stride**2 * self.in_channels, self.out_channels) >= self.winograd_channels
         several = y_shape[0] > 1  # to transform the kernels costs more than a single image gains
         if several and many and winograd.pays(self.kernel_size, self.stride, *y_shape[1:3]):
@@ -99,7 +104,7 @@ class Conv2d(ImageLayer):
         W = side_by_side(self.W.astype(x.dtype, copy=False), together)
         for images in batches(len(x), y[0].size // W.shape[1] * len(W) * x.itemsize):
             patches = im2col(x[images], self.kernel_size, self.stride, self.padding, together)
-            np.matmul(patches, W, out=y[images].reshape(len(patches), -1))
+            multiply(patches, W, y[images].reshape(len(patches), -1), images.stop - images.start)
         return add_bias(y, self.b), x
 
     def forward_rows(self, x, W, y):
@@ -123,7 +128,7 @@ class Conv2d(ImageLayer):
             dx, dW, together = None, None, self.together(dy)
             for images in batches(len(x), len(rows) // len(x) * (W.size // self.out_channels) * x.itemsize):
                 patches = im2col(x[images], self.kernel_size, self.stride, self.padding, together)
-                dW = add_product(dW, patches.T, dy[images].reshape(len(patches), -1))
+                dW = add_gradient(dW, patches, dy[images].reshape(len(patches), -1), images.stop - images.start)
             dW = side_by_side_backward(dW, W.shape, together)
             if self.input_gradient:
                 dx = col2im_of_product(dy, W, x.shape, self.stride, self.padding)
@@ -158,7 +163,7 @@ class Conv2d(ImageLayer):
         """On a GPU b lies below W in memory, as it does in the product."""
         if self.device.is_gpu:
             with self.device:
-                self.W, self.b = joined(self)
+                self.W, self.b = gpu.joined(self)
         return self
 
     def release(self):
@@ -182,4 +187,4 @@ class Conv2d(ImageLayer):
 
     def unfolded(self, x_shape):
         N, OH, OW, _ = self.output_shape(x_shape)
-        return N * OH * OW * patch_columns(self)
+        return N * OH * OW * gpu.bytes_of_a_patch(self)

@@ -90,7 +90,8 @@ class Dropout(ImageLayer):
         one, keeps = x.dtype.type(1), x.dtype.type(1 - self.p)
         scale = float(one if not scaled else one / keeps if self.training else keeps)
         masks, N = self.masks, len(x)
-        d = fields(N, masks.first_image, x.size // N, masks.first_unit, self.relu, masks.key, round(p * 2**32), scale)
+        at = self.device.changing.get("step", 0)
+        d = fields(N, masks.first_image, x.size // N, masks.first_unit, self.relu, masks.key, round(p * 2**32), scale, at)
         return self.masked(x, x, d, self.this_step), (x if self.relu else None, d, self.this_step)
 
     def backward_cuda(self, dy, kept):
@@ -104,8 +105,8 @@ class Dropout(ImageLayer):
 
 
 @lru_cache(1024)
-def fields(images, first_image, units, first_unit, relu, key, threshold, scale):
+def fields(images, first_image, units, first_unit, relu, key, threshold, scale, at):
     """The struct `Dropout` of dropout.cu."""
     low, high = key & 0xFFFFFFFF, key >> 32
     place = {"images": images, "first_image": first_image, "units": units, "first_unit": first_unit}
-    return Fields(**place, relu=relu, key_low=low, key_high=high, threshold=threshold, scale=scale)
+    return Fields(**place, relu=relu, key_low=low, key_high=high, threshold=threshold, scale=scale, at=at)

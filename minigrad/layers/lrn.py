@@ -6,7 +6,7 @@ import numpy as np
 
 from minigrad.cuda.kernels import Fields
 from minigrad.engine import memory
-from minigrad.engine.lrn import power, window_sum
+from minigrad.engine.lrn import fourth_root, power, window_sum
 from minigrad.layers.base import ImageLayer
 
 
@@ -34,19 +34,19 @@ class LocalResponseNorm(ImageLayer):
         return tuple(shape)
 
     def forward_slab(self, x, first):
-        y, s = memory.empty(x.shape, x.dtype), memory.empty(x.shape, x.dtype)
-        np.multiply(x, x, out=y)
-        np.add(window_sum(y, self.size // 2, self.alpha), x.dtype.type(self.k), out=s)
-        np.divide(x, power(s, self.beta), out=y)
-        return y, (x, s)
+        squares = np.multiply(x, x, out=memory.empty(x.shape, x.dtype))
+        r = fourth_root(window_sum(squares, self.size // 2, self.alpha, plus=self.k))  # of s
+        y = power(r, self.beta)
+        return np.divide(x, y, out=y), (x, r)
 
     def backward_slab(self, dy, kept):
-        x, s = kept
-        dx, t = memory.empty(x.shape, x.dtype), memory.empty(x.shape, x.dtype)
-        np.divide(dy, power(s, self.beta), out=dx)  # dy s^-beta; to compute it again takes less time than memory
-        np.multiply(dx, x, out=t)
-        t /= s  # dy y / s
-        np.multiply(window_sum(t, self.size // 2, 2 * self.alpha * self.beta), x, out=t)
+        x, r = kept
+        dx = power(r, self.beta)  # to compute it again takes less time than memory
+        np.divide(dy, dx, out=dx)  # dy s^-beta
+        t = np.multiply(dx, x, out=memory.empty(x.shape, x.dtype))
+        t /= power(r, 1)  # dy y / s
+        t = window_sum(t, self.size // 2, 2 * self.alpha * self.beta)
+        t *= x
         dx -= t
         return dx, ()
 

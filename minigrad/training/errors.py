@@ -1,5 +1,7 @@
 """What can end a run before its time: an error that the user can put right, or a signal."""
 
+import math
+
 
 class TrainingError(Exception):
     """What went wrong and what would have been right, in one sentence."""
@@ -16,3 +18,8 @@ class Interrupted(Exception):
 def reason(error):
     """Why the system or a library refused, without the name of the file."""
     return getattr(error, "strerror", None) or str(error) or type(error).__name__
+
+
+def demand_finite(loss, what, lr):
+    if not math.isfinite(loss):
+        raise TrainingError(f"The {what} is {loss} with lr {lr:g}: try a smaller --lr, such as {lr / 10:g}, or another --init.")

@@ -161,6 +161,7 @@ CONFIG = record(
         "device": text,
         "arithmetic": text,
         "fp32": boolean,
+        "bf16": boolean,
         "skip_bad": boolean,
         "val_share": FRACTION,
         "adapted": ADAPTED,

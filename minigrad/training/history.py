@@ -3,12 +3,14 @@
 import csv
 import io
 import json
+import time
 
 from minigrad import files, plots
 from minigrad.training.arrays import to_host
 from minigrad.training.errors import TrainingError, reason
 
 CURVES, FILTERS = "curves.png", "filters.png"
+PAUSE = 30.0  # seconds from one drawing to the next
 COLUMNS = (
     "epoch",  # counted from 1
     "lr",
@@ -51,6 +53,20 @@ def write(path, text):
         files.write_text(path, text)
     except OSError as error:
         raise TrainingError(f"Could not write {path}: {reason(error)}.") from error
+
+
+class Pictures:
+    """The figures of a run, which are drawn again after an epoch unless the last ones are younger than `PAUSE` seconds: where epochs are
+    short, drawing would take a good part of them."""
+
+    def __init__(self):
+        self.due, self.drawn = 0.0, 0  # when the next ones are, and of how many epochs the last ones were
+
+    def draw(self, folder, rows, net, mean, last=False):
+        """Draw what is due; as the last ones of a run all that has come since. Raises TrainingError."""
+        if len(rows) > self.drawn and (last or time.monotonic() >= self.due):
+            self.due, self.drawn = time.monotonic() + PAUSE, len(rows)
+            draw(folder, rows, net, mean)
 
 
 def draw(folder, rows, net, mean):

@@ -3,7 +3,6 @@
 All that decides the next step is in the checkpoint, so a run that was stopped and resumed equals one that never was."""
 
 import json
-import math
 import sys
 import time
 from contextlib import closing
@@ -19,8 +18,8 @@ from minigrad.training import fields
 from minigrad.training.arrays import to_host
 from minigrad.training.checkpoint import BEST, CHECKPOINT, Checkpoint, check_sum, restore, save_checkpoint, velocities_of
 from minigrad.training.diagnostics import diagnosed
-from minigrad.training.errors import Interrupted, TrainingError
-from minigrad.training.history import CURVES, draw, row_of, write_config, write_history
+from minigrad.training.errors import Interrupted, TrainingError, demand_finite
+from minigrad.training.history import CURVES, Pictures, row_of, write_config, write_history
 from minigrad.training.metrics import Tally, evaluate
 from minigrad.training.progress import Pace, progress_bar, sentence
 from minigrad.training.signals import Signals, Stopped
@@ -46,6 +45,7 @@ def train(
     warmup=0.0,
     accumulate=1,
     ranks=ALONE,
+    step=train_on_batch,
 ):
     """Train `net` up to epoch number `epochs` and return the history: a list of dicts with COLUMNS as keys.
 
@@ -64,6 +64,7 @@ def train(
     warmup        epochs (fractions count) in which lr grows from 0 to the schedule's, by the same amount in each step
     accumulate    in how many parts, one after the other, a batch goes through the network; for a single rank
     ranks         which train together, each with its `share` of the loaders' batches; rank 0 alone writes files
+    step          what trains on a batch: `train_on_batch`, or the same in another way, for a single rank and accumulate 1
 
     Raises TrainingError if the loss is not finite (before the weights are touched) or the checkpoint cannot be written; what a loader
     raises, once all steps before are saved; and Interrupted after Ctrl-C, SIGTERM or SIGHUP, once the current step is done and saved. All
@@ -71,15 +72,16 @@ def train(
     `out`."""
     out = sys.stderr if out is None else out
     given = (net, loss, optimizer, schedule, train_loader, val_loader, epochs, Path(output), config, mean, patience, checkpoint_every, out)
-    run = Run(*given, warmup, accumulate, ranks)
+    run = Run(*given, warmup, accumulate, ranks, step)
     run.begin(checkpoint)
     with Signals() as signals:
         try:
-            while run.epoch < epochs and not schedule.finished and not run.stalled:
+            while not run.done and not run.stalled:
                 run.train_epoch(signals)
                 run.end_epoch(*run.validate(signals))
         except Stopped:
             run.save()
+            ranks.told(run.draw_last)
             raise Interrupted(run.path) from None
     return run.rows
 
@@ -104,11 +106,13 @@ class Run:
     warmup: float
     accumulate: int
     ranks: Ranks
+    step: Any
     epoch: int = 0
     batch: int = 0
     tally: Tally = field(default_factory=Tally)  # of these batches
     rows: list = field(default_factory=list)  # of the epochs that have ended
     pace: Pace = field(default_factory=Pace)  # of the lines that are printed within an epoch
+    pictures: Pictures = field(default_factory=Pictures)
     fresh: bool = True  # starting weights, which are worth a diagnosis
 
     @property
@@ -123,6 +127,10 @@ class Run:
     def best(self):
         """The row of the epoch with the lowest validation top-1 error, the first of equals."""
         return min(self.rows, key=lambda row: row["val_top1_error"])
+
+    @property
+    def done(self):
+        return self.epoch >= self.epochs or self.schedule.finished
 
     @property
     def stalled(self):
@@ -152,9 +160,8 @@ class Run:
         write_config(self.output, self.config)
         files.sweep(self.output)
         self.try_to(write_history, self.rows)
-        done = self.epoch >= self.epochs or self.schedule.finished
-        if done and self.rows and not (self.output / CURVES).exists():  # it was killed between its checkpoint and its pictures
-            self.try_to(draw, self.rows, self.net, self.mean)
+        if self.done and not (self.output / CURVES).exists():  # it was killed between its checkpoint and its pictures
+            self.draw_last()
 
     def sums_of_weights(self):
         """Check sums of all weights, where there is somebody to compare them with: of those that all ranks have, and from each rank of a
@@ -242,16 +249,13 @@ class Run:
         for x, labels in batches:
             self.optimizer.lr = self.schedule.lr * self.warm()
             late = time.monotonic() - saved >= self.checkpoint_every
+            step = self.net, self.loss, self.optimizer, x, labels
             if self.ranks.size == 1:
-                step = self.net, self.loss, self.optimizer, x, labels
-                if self.accumulate == 1:
-                    value, logits = train_on_batch(*step, self.inspect)
-                else:
-                    value, logits = train_in_parts(*step, self.accumulate, self.inspect)
+                parts = self.accumulate
+                value, logits = train_in_parts(*step, parts, self.inspect) if parts > 1 else self.step(*step, self.inspect)
                 self.tally.add(value, logits, labels)  # while a GPU is at work on the step
             else:  # which have different clocks, and save together
-                step = self.net, self.loss, self.optimizer, x, labels, self.ranks, self.demand_finite, late
-                value, top1, top5, late = train_on_share(*step)
+                value, top1, top5, late = train_on_share(*step, self.ranks, self.demand_finite, late)
                 self.tally.count(value, top1, top5, len(labels))
             self.tally.seconds = time.perf_counter() - started
             self.batch += 1
@@ -278,7 +282,7 @@ class Run:
         """Mean loss, top-1 and top-5 error on the validation images, and the seconds that this took."""
         started = time.perf_counter()
         loaded = self.val_loader.batches(self.epoch)
-        with closing(loaded), progress_bar(f"{self.name}: validating", len(self.val_loader), 0, self.out) as bar:
+        with closing(loaded), progress_bar(f"{self.name}: validating", len(self.val_loader), 0, self.out, self.pace) as bar:
             results = evaluate(self.net, self.loss, self.agreed(loaded, signals), bar, self.ranks)
         return results, time.perf_counter() - started
 
@@ -294,7 +298,7 @@ class Run:
         self.ranks.told(lambda: self.write_files(*arrays))
         print(sentence(name, row, self.epochs), file=self.out, flush=True)
         self.pace.said()
-        if self.stalled and self.epoch < self.epochs and not self.schedule.finished:
+        if self.stalled and not self.done:
             self.say_stalled()
 
     def write_best(self, folder, values):
@@ -303,19 +307,18 @@ class Run:
 
     def say_stalled(self):
         best, epochs = self.best, "1 epoch" if self.patience == 1 else f"{self.patience} epochs"
-        print(
-            f"The validation error has not fallen below the {best['val_top1_error']:.2%} of epoch {best['epoch']} for {epochs}: "
-            "training ends here; a larger --patience goes on.",
-            file=self.out,
-            flush=True,
-        )
+        text = f"The validation error has not fallen below the {best['val_top1_error']:.2%} of epoch {best['epoch']} for {epochs}: "
+        print(text + "training ends here; a larger --patience goes on.", file=self.out, flush=True)
 
     def write_files(self, values, velocities):
         if self.best is self.rows[-1]:  # before the checkpoint, which says that this epoch is done
             self.try_to(self.write_best, values)
         self.write_checkpoint(values, velocities)
         self.try_to(write_history, self.rows)
-        self.try_to(draw, self.rows, self.net, self.mean)
+        self.try_to(self.pictures.draw, self.rows, self.net, self.mean, self.done or self.stalled)
+
+    def draw_last(self):
+        self.try_to(self.pictures.draw, self.rows, self.net, self.mean, True)
 
     def try_to(self, write, *what):
         """Write a file beside the checkpoint. Only the checkpoint may end a run: if this fails, a warning says so."""
@@ -343,8 +346,3 @@ class Run:
             if batch is None:
                 return
             yield batch
-
-
-def demand_finite(loss, what, lr):
-    if not math.isfinite(loss):
-        raise TrainingError(f"The {what} is {loss} with lr {lr:g}: try a smaller --lr, such as {lr / 10:g}, or another --init.")

@@ -20,25 +20,30 @@ class Pace:
 
 
 class Bar(tqdm):
-    pace = None
+    pace, text = None, ""
 
     def show(self, tally):
         """Move on by one batch and show the means so far."""
         loss, top1, top5 = tally.means()
         speed = tally.images / tally.seconds
-        text = f"loss {loss:.3f}, top-1 {top1:.1%}, top-5 {top5:.1%}, {rate(speed)} images/s"
+        self.text = f"loss {loss:.3f}, top-1 {top1:.1%}, top-5 {top5:.1%}, {rate(speed)} images/s"
         if not self.disable:
-            self.set_postfix_str(text, refresh=False)
-            self.update()
-        else:
-            self.n += 1  # tqdm counts only what it shows
-            if time.monotonic() >= self.pace.due:
-                print(f"{self.name}, batch {self.n}/{self.total}: {text}", file=self.out, flush=True)
-                self.pace.said()
+            self.set_postfix_str(self.text, refresh=False)
+        self.update()
+
+    def update(self, n=1):
+        """Move on by n batches. tqdm does nothing where there is no terminal: there a line is printed if one is due."""
+        if not self.disable:
+            return super().update(n)
+        self.n += n
+        if self.pace is not None and time.monotonic() >= self.pace.due:
+            print(f"{self.name}, batch {self.n}/{self.total}{': ' * bool(self.text)}{self.text}", file=self.out, flush=True)
+            self.pace.said()
+        return None
 
 
 def progress_bar(name, total, done, out, pace=None):
-    """A bar over `total` batches, of which `done` are done, on the stream `out`. Unless that is a terminal, `Bar.show` prints a line when
+    """A bar over `total` batches, of which `done` are done, on the stream `out`. Unless that is a terminal, `Bar.update` prints a line when
     `pace` says that one is due."""
     bar = Bar(
         desc=name,

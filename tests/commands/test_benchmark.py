@@ -2,6 +2,7 @@
 
 import os
 import re
+import time
 from functools import partial
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from command_line import alexnet
 
 from alexnet import AlexNet
+from minigrad import Device
 from minigrad.commands.benchmark import cpu, peers, quiet, sides, sweep
 from minigrad.commands.errors import UsageError
 from minigrad.commands.export import to_torch
@@ -34,6 +36,30 @@ def test_forward_alone(capsys):
     out = capsys.readouterr().out
     assert re.findall(r"small, batch (\d+),", out) == ["1", "16", "128"]
     assert "conv5" in out and "median of 2 forwards" in out and "backward" not in out and "update" not in out
+
+
+def slowly(function):
+    """The same function, which sleeps for so long that all else does not count beside it."""
+
+    def call(x):
+        time.sleep(0.1)
+        return function(x)
+
+    return call
+
+
+@pytest.mark.parametrize("device, N", [("cpu", 3), ("cpu,cpu", 3), ("cpu", 1)])
+def test_layers_take_no_longer_than_the_step_they_are_part_of(device, N):
+    """Towers side by side: a worker's seconds are a share of the step's, also those of the fully connected layers."""
+    net = AlexNet("small", device, num_classes=10)
+    net.to([Device("cpu", threads=2 if device == "cpu" else 1) for _ in net.towers.devices])
+    for tower in net.towers.stages[2]:
+        tower["fc6"].forward = slowly(tower["fc6"].forward)
+    side, watch = peers.Ours(net), cpu.Stopwatch(net)
+    side.optimizer.step = watch.timed_update(side.optimizer.step)
+    start = time.perf_counter()
+    side.step(*sides.batch(net, N))
+    assert 0 < sum(watch.seconds.values()) <= time.perf_counter() - start
 
 
 def test_what_cannot_be_compared(capsys, monkeypatch):

@@ -34,14 +34,14 @@ def test_new_check_mend_check(tmp_path):
     code, out, err = typed(tmp_path, "new", "relu")
     assert (code, err) == (0, "") and "student/relu.py: relu.forward, relu.backward" in out
     file = tmp_path / "student" / "relu.py"
-    assert typed(tmp_path, "check", "relu")[::2] == (1, "")
+    assert typed(tmp_path, "check", "relu.backward")[::2] == (1, "")
     file.write_text(WRONG)
     code, out, err = typed(tmp_path, "check", "relu")
     assert (code, err) == (1, "")
     assert "✓ relu.forward" in out and "✗ relu.backward" in out and "here" in out
     assert typed(tmp_path, "new", "relu")[0] == 2 and file.read_text() == WRONG
     file.write_text(SOLVED)
-    assert typed(tmp_path, "check", "relu")[::2] == (0, "")
+    assert typed(tmp_path, "check", "relu.backward")[::2] == (0, "")
     assert [path.name for path in tmp_path.rglob("*")] == ["student", "relu.py"]
 
 
@@ -75,6 +75,24 @@ def test_wrong_use_is_one_sentence(words, said, tmp_path, monkeypatch, capsys):
     assert __main__.main(words) == 2
     out, err = capsys.readouterr()
     assert out == "" and err.startswith("python -m minigrad.coursework: ") and said in err and err.count("\n") == 1
+
+
+@pytest.mark.parametrize("name, content, said", [
+    ("homework.ipynb", "{}", "homework.ipynb is not a notebook"), ("relu.py", "class ReLU(:", "relu.py, line 1: invalid syntax"),
+    ("relu_module.py", "class ReLU(:", "relu_module.py, line 1: invalid syntax"),
+    ("raising_module.py", "1 / 0", "raising_module cannot be imported: ZeroDivisionError: division by zero"),
+    ("leaving_module.py", "import sys; sys.exit()", "leaving_module cannot be imported: SystemExit"),
+])  # fmt: skip
+@pytest.mark.parametrize("words", [[], ["--pdb"]])
+def test_what_cannot_be_loaded_is_said_however_it_is_named(name, content, said, words, tmp_path, monkeypatch, capsys):
+    """As a file or a notebook of this folder, or as a module."""
+    (tmp_path / name).write_text(content)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    impl = name.replace("_module.py", "_module")
+    assert __main__.main(["check", "relu.backward", "--impl", impl, *words]) == 1
+    out, err = capsys.readouterr()
+    assert said in out and err == "" and "Traceback" not in out
 
 
 @pytest.mark.skipif(os.name != "posix", reason="a closed pipe is another error elsewhere")

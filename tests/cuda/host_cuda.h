@@ -19,6 +19,8 @@ template <class T> T min(T a, T b) { return b < a ? b : a; }
 template <class T> T max(T a, T b) { return a < b ? b : a; }
 static inline float rsqrt(float v) { return 1.f / sqrtf(v); }
 static inline double rsqrt(double v) { return 1. / sqrt(v); }
+static inline unsigned __float_as_uint(float v) { unsigned bits; __builtin_memcpy(&bits, &v, sizeof v); return bits; }
+static inline float __uint_as_float(unsigned bits) { float v; __builtin_memcpy(&v, &bits, sizeof v); return v; }
 
 namespace host {
 struct Fiber { ucontext_t context; char* stack; bool done; };

@@ -88,6 +88,6 @@ class HostKernel:
             raise TypeError(f"{where} is not contiguous; a kernel sees only its address")
         if wanted.written and not a.flags.writeable:
             raise TypeError(f"{where} is written to, but read-only")
-        if wanted.base in ("real", "unsigned char") and a.ctypes.data % min(dtype.itemsize * self.module.lanes, 16):
+        if wanted.base in ("real", "unsigned char", "unsigned short") and a.ctypes.data % min(dtype.itemsize * self.module.lanes, 16):
             raise TypeError(f"{where} is not aligned for {self.module.lanes} lanes")
         return np.array(a.ctypes.data, np.uintp)

@@ -2,10 +2,11 @@
 
 import re
 import time
+from types import SimpleNamespace
 
 import pytest
 import roofline
-from command_line import alexnet
+from command_line import alexnet, refusal
 from narrow import Narrow
 
 from minigrad import Conv2d, Dropout, Linear, LocalResponseNorm, MaxPool2d, ReLU
@@ -34,8 +35,21 @@ def test_the_table(fake_gpus, quick, capsys, device):
     assert all(re.fullmatch(r" +\d+ +[\d.]+ +[\d.]+ +[\d.]+x", rows[name]) for name in ("conv1", "fc6", "pool2", "update"))
 
 
+def test_recorded(fake_gpus, quick, capsys):
+    out = printed(capsys, "--device", "0,1", "--graph")
+    assert "devices [Device('0'), Device('1')], recorded as CUDA graphs\n" in out and re.search(r"^conv1 +[\d.]+ +[\d.]+ ", out, re.M)
+    assert fake_gpus.count("captures") == 2 and fake_gpus.count("graph launches") == 4
+    assert refusal(capsys, "benchmark", "--variant", "small", "--graph").endswith("name GPUs alone, or leave --graph out.\n")
+
+
 def test_full_precision(fake_gpus, quick, capsys):
     assert "minigrad: small, batch 3, float32, devices [Device('0')]" in printed(capsys, "--device", "0", "--fp32")
+
+
+def test_in_bfloat16(fake_gpus, quick, capsys):
+    out = printed(capsys, "--device", "0", "--bf16")
+    assert "minigrad: small, batch 3, float32, convolutions in bfloat16, other products in TF32, devices" in out
+    assert re.search(r"product of 16 x 16 matrices \d+ TFLOP/s, in bfloat16 \d+$", out, re.M)
 
 
 def test_beside_pytorch(fake_gpus, quick, capsys, monkeypatch):
@@ -64,7 +78,7 @@ def test_a_clock_that_gpus_and_cpus_share(fake_gpus, capsys):
 
 
 def test_bytes_and_operations():
-    """Counted by hand."""
+    """Counted by hand; in float32, and with what is multiplied in bfloat16."""
     x, y = (2, 6, 6, 4), (2, 6, 6, 8)
     conv = Conv2d(4, 8, 3, padding=1)  # 36 columns of patches, one for the bias, and up to a multiple of four: 40
     X, Y, P, W, operations = 2 * 36 * 16, 2 * 36 * 32, 72 * 160, 4 * 288, 2 * 72 * 288
@@ -73,6 +87,11 @@ def test_bytes_and_operations():
     assert work(conv, x, y, stay=True) == (forward, [forward[1], (operations, P + W + Y), (0, P + X)])
     conv.input_gradient = False
     assert work(conv, x, y) == (forward, forward)
+    conv.input_gradient, conv.device = True, SimpleNamespace(bf16=True)
+    P = 72 * 80
+    forward = [(0, W + W // 2), (0, X + P), (operations, P + W // 2 + Y)]
+    backward = [(0, Y + Y // 2), (operations, P + W + Y // 2), (operations, P + W // 2 + Y // 2), (0, P + X)]
+    assert work(conv, x, y, stay=True) == (forward, backward)
     assert work(Linear(10, 5), (2, 10), (2, 5)) == ([(200, 80 + 200 + 40)], [(200, 320)] * 2)
     assert work(ReLU(), x, x) == work(LocalResponseNorm(), x, x) == ([(0, 2 * X)], [(0, 3 * X)])
     assert work(MaxPool2d(2, 2), x, (2, 3, 3, 4)) == ([(0, X + X // 4 + X // 16)],) * 2
@@ -80,8 +99,11 @@ def test_bytes_and_operations():
 
 
 def test_a_step_by_calculation():
-    """What is computed stays the same, what is moved becomes less."""
-    before, now = (roofline.of_step(Narrow("tiny paper"), 2, now) for now in (False, True))
+    """What is computed stays the same, what is moved becomes less, and still less in bfloat16."""
+    net = Narrow("tiny paper")
+    before, now = (roofline.of_step(net, 2, now) for now in (False, True))
+    net.towers.devices[0].bf16 = True
+    half = roofline.of_step(net, 2, now=True)
     assert before.keys() - now.keys() == {"norm1", *(f"relu{i}" for i in range(1, 8))}
-    sums = [[sum(kernel[i] for kernels in table.values() for kernel in kernels) for i in (0, 1)] for table in (before, now)]
-    assert sums == [[86281344, 91918560], [86281344, 57493248]]
+    sums = [[sum(kernel[i] for kernels in table.values() for kernel in kernels) for i in (0, 1)] for table in (before, now, half)]
+    assert sums == [[86281344, 91918560], [86281344, 57493248], [86281344, 31511504]]

@@ -5,9 +5,12 @@ import shutil
 
 import numpy as np
 import pytest
-from command_line import alexnet
+from command_line import alexnet, refusal, rows
+from command_line import same as equal
+from narrow import Narrow
 from PIL import Image
 
+from minigrad.commands import run as run_of
 from minigrad.training import load_checkpoint
 
 
@@ -106,3 +109,56 @@ def test_full_precision_is_stated(fake_gpus, folder, tmp_path):
     train(folder, tmp_path / "run", "--device", "0,0", "--fp32")
     config = json.loads((tmp_path / "run" / "config.json").read_text())
     assert config["fp32"] is True and config["arithmetic"] == "float32"
+
+
+def test_a_recorded_run(fake_gpus, folder, tmp_path, monkeypatch):
+    """The numbers of one that is not; and it may go on without."""
+    monkeypatch.setattr("minigrad.training.history.draw", lambda *_: None)  # which takes longest
+    whole, recorded = tmp_path / "whole", tmp_path / "recorded"
+
+    def narrow(*argv):
+        assert run_of(Narrow, [str(a) for a in argv]) == 0
+
+    flags = "--variant", "tiny", "--data", folder, "--device", "0,1", "--batch-size", 6, "--lr", 0.001, "--schedule", "constant"
+    narrow(*flags, "--augment", "--warmup", 1.5, "--epochs", 3, "--output", whole)
+    narrow(*flags, "--augment", "--warmup", 1.5, "--epochs", 2, "--output", recorded, "--graph")
+    assert fake_gpus.count("captures") == 4 and fake_gpus.count("graph launches") == 8  # six images, and the last batch's four
+    narrow("--resume", recorded, "--epochs", 3)
+    assert equal(whole, recorded) and rows(whole) == rows(recorded)
+    assert (whole / "config.json").read_text() == (recorded / "config.json").read_text()
+
+
+@pytest.mark.parametrize(
+    "flags, said",
+    [
+        ([], "--device is cpu: name GPUs alone"),
+        (["--device", "0,cpu"], "--device is 0,cpu: name GPUs alone"),
+        (["--device", "0", "--accumulate", "2"], "which --accumulate cuts up"),
+        (["--device", "0", "--optimizer", "lars"], "--optimizer lars waits for norms"),
+    ],
+)
+def test_what_is_not_recorded(fake_gpus, capsys, folder, tmp_path, flags, said):
+    assert said in refusal(capsys, "--data", folder, "--output", tmp_path / "run", "--graph", *flags)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_in_bfloat16_keeps_to_it(fake_gpus, folder, tmp_path, capsys):
+    """Which is no other precision, and no other device's."""
+    whole, run, exact = tmp_path / "whole", tmp_path / "run", tmp_path / "exact"
+    train(folder, whole, "--device", "0", "--bf16", "--epochs", "2")
+    train(folder, run, "--device", "0", "--bf16")
+    train(folder, exact, "--fp32")
+    error = refusal(capsys, "--resume", run, "--epochs", "2", "--fp32")
+    assert "The run was made with --bf16, so it cannot go on with --fp32; leave --fp32 out." in error
+    error = refusal(capsys, "--resume", exact, "--epochs", "2", "--bf16")
+    assert "The run was made with --fp32, so it cannot go on with --bf16; leave --bf16 out." in error
+    error = refusal(capsys, "--resume", run, "--epochs", "2", "--device", "cpu")
+    assert "which the run was made with, cannot be used here: a CPU multiplies in float32" in error
+    assert alexnet("--resume", run, "--epochs", "2") == 0 and equal(run, whole)
+    config = json.loads((run / "config.json").read_text())
+    assert config["bf16"] is True and config["arithmetic"] == "float32, convolutions in bfloat16, other products in TF32"
+    image = folder / "val" / "dark" / "0.png"
+    for words in (["evaluate", "--checkpoint", run], ["predict", "--checkpoint", run, image]):
+        printed(capsys, *words)  # on the CPU, by a network that was trained otherwise
+        printed(capsys, *words, "--device", "0", "--bf16")
+    assert fake_gpus.count("gemm of bfloat16") > 0

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from backends import Gpu, Host, Launcher, aligned
+from bfloat16 import number, rounded
 
 from minigrad import LocalResponseNorm, MaxPool2d, Parameter, SoftmaxCrossEntropy
 from minigrad.cuda import kernels
@@ -19,6 +20,21 @@ CONVOLUTIONS = [  # N H W C K S (top, bottom, left, right)
     (1, 5, 6, 4, 1, 1, (0, 0, 0, 0)),
     (2, 8, 9, 4, 2, 3, (0, 0, 1, 0)),  # a stride beyond the kernel: pixels that no patch holds
 ]
+TIES = 1 + 2.0**-8, 1 + 3 * 2.0**-8, -1 - 2.0**-8, 1 + 2.0**-8 + 2.0**-20  # between two neighbours in bfloat16; beyond
+ROUNDED = {  # a number: what it is in bfloat16
+    1 + 2.0**-8: 1,
+    1 + 3 * 2.0**-8: 1 + 2.0**-6,
+    -1 - 2.0**-8: -1,
+    1 + 2.0**-8 + 2.0**-20: 1 + 2.0**-7,
+    1 - 2.0**-10: 1,
+    2.0**-126: 2.0**-126,
+    3.4028235e38: np.inf,
+    (2 - 2.0**-7) * 2.0**127: (2 - 2.0**-7) * 2.0**127,
+    -np.inf: -np.inf,
+    2.0**-130: 2.0**-130,
+    np.nan: np.nan,
+    -0.0: -0.0,
+}
 POOLS = [(2, 13, 13, 8, 3, 2), (1, 8, 11, 4, 3, 2), (2, 7, 6, 4, 2, 2), (1, 9, 9, 4, 2, 3), (1, 3, 3, 4, 3, 1)]  # N H W C K S
 NORMS = [  # shape, size, k, alpha, beta
     ((2, 3, 4, 16), 5, 2, 1e-4, 0.75),  # the paper's
@@ -56,12 +72,12 @@ def normal(run, *shape, seed=0):
     return aligned(np.random.default_rng(seed).standard_normal(shape).astype(run.dtype))
 
 
-def convolution(N, H, W, C, K, S, padding, columns=None):
+def convolution(N, H, W, C, K, S, padding, columns=None, ones=1):
     """The struct `Conv` of these."""
     top, bottom, left, right = padding
     OH, OW = output_size(H, K, S, top, bottom), output_size(W, K, S, left, right)
     sizes = {"N": N, "H": H, "W": W, "C": C, "K": K, "S": S, "top": top, "left": left, "OH": OH, "OW": OW}
-    return sizes | {"columns": columns or (K * K * C // 4 + 1) * 4, "relu": 0}
+    return sizes | {"columns": columns or (K * K * C // 4 + 1) * 4, "ones": ones, "relu": 0}
 
 
 def check_convolution(run, case):
@@ -92,11 +108,54 @@ def check_convolution(run, case):
     close(dx, expected * (x > 0), TOLERANCE[run.dtype.name])
 
 
+def check_convolution_in_bfloat16(run, case):
+    N, H, W, C, K, S, padding = case
+    x, filled = normal(run, N, H, W, C), K * K * C
+    x.flat[:6] = *TIES, np.nan, np.inf
+    d = convolution(*case, columns=filled // 8 * 8 + 16, ones=3)
+    shape = N * d["OH"] * d["OW"], d["columns"]
+    for relu in (0, 1):
+        for kernel in ["im2col_of_few_channels_bf16"] + ["im2col_bf16"] * (C % run.lanes == 0):
+            patches = run.empty(*shape, dtype=np.uint16)
+            run("conv", kernel, x, patches, d | {"relu": relu})
+            np.testing.assert_array_equal(patches[:, :filled], rounded(im2col(np.maximum(x, 0) if relu else x, K, S, padding)))
+            assert (patches[:, filled : filled + 3] == rounded(1)).all() and not patches[:, filled + 3 :].any()
+    if C % run.lanes:
+        return
+    x[0, 0, 0, 0] = 0
+    dpatches, dx = aligned(rounded(normal(run, *shape, seed=1))), run.empty(*x.shape)
+    expected = col2im(number(dpatches)[:, :filled].astype(run.dtype), x.shape, K, S, padding)
+    for relu in (0, 1):
+        run("conv", "col2im_bf16", dpatches, x, dx, d | {"relu": relu})
+        close(dx, expected * (x > 0) if relu else expected, TOLERANCE[run.dtype.name])
+
+
 def check_weights_and_bias(run, filled, CO):
     W, b, columns = normal(run, filled, CO), normal(run, CO, seed=1), (filled // 4 + 1) * 4
     Wb = run.empty(columns, CO)
     run("conv", "weights_and_bias", W, b, Wb, filled, columns, CO)
     np.testing.assert_array_equal(Wb, np.concatenate([W, b[None], np.zeros((columns - filled - 1, CO), W.dtype)]))
+
+    W.flat[:5], half, columns = (*TIES, np.nan), run.empty(columns + 8, CO, dtype=np.uint16), columns + 8
+    run("conv", "weights_and_bias_bf16", W, b, half, filled, columns, CO)
+    np.testing.assert_array_equal(half[:filled], rounded(W))
+    assert not half[filled + 3 :].any()
+    np.testing.assert_array_equal(half[filled], rounded(b))
+    in_three = number(half[filled : filled + 3]).astype(np.float64)
+    np.testing.assert_allclose(in_three.sum(axis=0), b, rtol=0 if run.dtype == np.float32 else 2**-22)  # nothing of it is lost
+
+
+def check_bfloat16(run, n):
+    x, y = 9 * normal(run, n), run.empty(n, dtype=np.uint16)
+    x[: len(ROUNDED)] = list(ROUNDED)
+    if run.dtype == np.float32:
+        x[-1:].view(np.uint32)[...] = 0x7FFFFFFF  # a NaN that would become a 0
+    run("conv", "to_bfloat16", x, y, n)
+    np.testing.assert_array_equal(number(y)[: len(ROUNDED)], list(ROUNDED.values()))
+    np.testing.assert_array_equal(y, rounded(x))
+    between, x = y[len(ROUNDED) : -1], x[len(ROUNDED) : -1].astype(np.float64)
+    for neighbour in (between - 1, between + 1):  # of the same sign
+        assert (np.abs(number(between) - x) <= np.abs(number(neighbour) - x)).all()
 
 
 def check_norm(run, shape, size, k, alpha, beta):
@@ -177,7 +236,7 @@ def check_dropout(run, units, p, key, step, scale):
     def masked(x, first_unit=0, first_image=0, relu=0, z=None):
         y, d = run.empty(*x.shape), {"images": len(x), "first_image": first_image, "units": x.shape[1], "first_unit": first_unit}
         d["relu"] = relu
-        d |= {"key_low": key & 0xFFFFFFFF, "key_high": key >> 32, "threshold": round(p * 2**32), "scale": scale}
+        d |= {"key_low": key & 0xFFFFFFFF, "key_high": key >> 32, "threshold": round(p * 2**32), "scale": scale, "at": 0}
         run("dropout", "dropout", aligned(x), aligned(x if z is None else z), y, d, step)
         return y
 
@@ -228,7 +287,7 @@ def check_sgd(run, sizes, aligned=True):
         expected.append((sgd.parameters[0].value, sgd.velocities[0]))
     moves, elements = [], 0
     for arrays, n, rate in zip(there, sizes, rates, strict=True):
-        moves.append((*map(run.backend.address, arrays), elements, n, *rate))
+        moves.append((*map(run.backend.address, arrays), elements, n, *rate, 0))
         elements += -(-n // 4) * 4
     table = np.zeros((), kernels.struct(kernels.source("optim"), "Moves", run.dtype))
     assert table["of"].shape == (MOVES,)
@@ -265,8 +324,10 @@ def check_activations(run, n):
 def check(run, file):
     """All kernels of a file, in one build and launch shape."""
     if file == "conv":
+        check_bfloat16(run, 240)
         for case in CONVOLUTIONS:
             check_convolution(run, case)
+            check_convolution_in_bfloat16(run, case)
         for filled, CO in ((75, 8), (16, 4), (3, 12)):
             check_weights_and_bias(run, filled, CO)
     elif file == "lrn":

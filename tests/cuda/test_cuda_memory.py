@@ -38,29 +38,40 @@ def step(net, batch_size):
 
 
 MEASURED = [
-    ("paper", "0", 128),
-    ("paper", "0,1", 128),
-    ("paper", "0,0", 64),
-    ("owt", "0", 128),
-    ("half", "0", 64),
-    ("small", "0", 512),
-    ("small", "0,1", 512),
+    ("paper", "0", 128, False),
+    ("paper", "0,1", 128, False),
+    ("paper", "0,0", 64, False),
+    ("owt", "0", 128, False),
+    ("half", "0", 64, False),
+    ("small", "0", 512, False),
+    ("small", "0,1", 512, False),
+    ("paper", "0", 128, True),
+    ("paper", "0,1", 256, True),
+    ("owt", "0", 128, True),
+    ("small", "0", 512, True),
 ]
 
 
 @pytest.mark.filterwarnings("ignore:invalid value")  # of a loss that nobody computed
-@pytest.mark.parametrize("variant, devices, batch_size", MEASURED)
-def test_the_memory_of_a_step_is_foretold(fake_gpus, monkeypatch, variant, devices, batch_size):
+@pytest.mark.parametrize("variant, devices, batch_size, bf16", MEASURED)
+def test_the_memory_of_a_step_is_foretold(fake_gpus, monkeypatch, variant, devices, batch_size, bf16):
     """With as much as is foretold three steps are possible; with a 1.3th of it they are not."""
     for layer in (linear, conv):  # to draw weights takes longer than all else
         monkeypatch.setattr(layer, "starting_weights", lambda _, shape, *__: (np.zeros(shape, np.float32), np.zeros(shape[-1], np.float32)))
     fake_gpus.set(policy=NEVER)
-    foretold = gpu_memory(AlexNet(variant, devices, 1000), batch_size)
-    assert possible(variant, devices, batch_size, foretold)
-    assert not possible(variant, devices, batch_size, {index: need / 1.3 for index, need in foretold.items()})
+    foretold = gpu_memory(network(variant, devices, bf16), batch_size)
+    assert possible(variant, devices, bf16, batch_size, foretold)
+    assert not possible(variant, devices, bf16, batch_size, {index: need / 1.3 for index, need in foretold.items()})
 
 
-def possible(variant, devices, batch_size, limits):
+def network(variant, devices, bf16):
+    net = AlexNet(variant, devices, 1000)
+    for device in net.towers.devices if bf16 else ():
+        device.use_bfloat16()
+    return net
+
+
+def possible(variant, devices, bf16, batch_size, limits):
     import cupy
 
     as_in_a_new_process()
@@ -69,7 +80,7 @@ def possible(variant, devices, batch_size, limits):
         with cupy.cuda.Device(index):
             pool.set_limit(size=int(limit))
     try:
-        net = AlexNet(variant, devices, 1000)
+        net = network(variant, devices, bf16)
         ours, images, labels = (
             Ours(net),
             np.zeros((batch_size, net.image_size, net.image_size, 3), np.float32),

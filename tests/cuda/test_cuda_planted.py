@@ -20,6 +20,8 @@ BOUNDS = [  # file, the text, what becomes of it
     ("conv", "LOOP(u, d.N * d.OH * columns)", "LOOP(u, (d.N * d.OH + 1) * columns)"),
     ("conv", "patch * columns", "patch * d.K * d.K * C"),
     ("conv", "below < row ?", "below <= row ?"),
+    ("conv", "[below % row]", "[below]"),
+    ("conv", "LOOP(u, n / LANES)", "LOOP(u, n / LANES + 1)"),
     ("lrn", "first < C ?", "first <= C ?"),
     ("lrn", "j <= min(d.C - 1, c + d.half)", "j <= c + d.half"),
     ("lrn", "c + j >= d.C + OWN", "c + j > d.C + OWN"),
@@ -35,9 +37,13 @@ BOUNDS = [  # file, the text, what becomes of it
 ]
 CHANGED = [  # file, the text, what becomes of it: kernels that stay in their arrays and compute something else
     ("conv", "h - r * d.S, j = w", "h - r * d.S, j = h"),
-    ("conv", "if (column == filled)", "if (column > filled)"),
-    ("conv", "= column == filled", "= column > filled"),
+    ("conv", "* LANES + l < d.ones", "* LANES + l < 1"),
+    ("conv", "column < filled + d.ones", "column <= filled"),
     ("conv", "d.relu ? rectified(t) : t", "t"),
+    ("conv", "(bits + 0x7fff + (bits >> 16 & 1))", "bits"),  # toward 0
+    ("conv", "(bits + 0x7fff + (bits >> 16 & 1))", "(bits + 0x8000)"),  # ties away from 0
+    ("conv", "t != t ? 0x7fff : ", ""),
+    ("conv", "above <= below", "above < 0"),  # the bias three times
     ("conv", "d.relu ? where_positive(((const Reals*)x)[u], sum) : sum", "sum"),
     ("lrn", "relu && t.v[l] < 0 ? 0 : t.v[l]", "t.v[l]"),
     ("lrn", "d.relu && row[j] < 0 ? 0 : row[j]", "row[j]"),

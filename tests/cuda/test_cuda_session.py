@@ -23,20 +23,24 @@ def environment(tmp_path):
 
 
 def test_parts_on_fake_gpus(environment, tmp_path):
-    command = [sys.executable, "tests/gpu_session.py", "clocks", "products", "loading", "bits", "steps", "ncu", "--tiny"]
+    command = [sys.executable, "tests/gpu_session.py", "clocks", "products", "errors", "loading", "bits", "steps", "ncu", "--tiny"]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     for line in (
         "small on 0,1, batch 4: step",
         "conv1 ",
+        "products of these convolutions in bfloat16",
+        "gradients of a step, --bf16: logits",
+        "small on 0 --bf16, batch 4: step",
+        "ten steps on 0 --bf16 (float32, convolutions in bfloat16, other products in TF32): loss",
         "small, loading with 8 threads",
         "bits of 0,0, memory",
         "ten steps on 0,1",
         "ncu: not run",
     ):
         assert line in done.stdout, done.stdout
-    assert done.stdout.count("exit code 0") == 6 and [path.name for path in (tmp_path / "out").iterdir()] == [
-        "clocks_products_loading_bits_steps_ncu.txt"
+    assert done.stdout.count("exit code 0") == 7 and [path.name for path in (tmp_path / "out").iterdir()] == [
+        "clocks_products_errors_loading_bits_steps_ncu.txt"
     ]
 
 

@@ -39,3 +39,14 @@ def test_products_added_a_few_at_a_time_are_the_same_to_the_bit(rng, monkeypatch
     for bytes_at_a_time in (1, 3 * 5 * 8 * 2, 1 << 40):
         monkeypatch.setattr(patches, "PRODUCTS", bytes_at_a_time)
         np.testing.assert_array_equal(patches.add_product(total.copy(), a, b), total + a @ b)
+
+
+@pytest.mark.parametrize("small", [0, 7 * 4 * 5, 1 << 40])  # never by itself, an image by itself, all of them together
+def test_products_of_one_image_at_a_time_are_the_whole_product(rng, monkeypatch, small):
+    monkeypatch.setattr(patches, "SMALL", small)
+    a, b, d, y = rng.standard_normal((3 * 7, 4)), rng.standard_normal((4, 5)), rng.standard_normal((3 * 7, 5)), np.empty((3 * 7, 5))
+    patches.multiply(a, b, y, 3)
+    np.testing.assert_allclose(y, a @ b, rtol=1e-12)
+    total = patches.add_gradient(None, a, d, 3)
+    np.testing.assert_allclose(total, a.T @ d, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(patches.add_gradient(total.copy(), a, d, 3), 2 * (a.T @ d), rtol=1e-12, atol=1e-12)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from alexnet import AlexNet
-from minigrad import Conv2d, MaxPool2d, ReLU, Sequential
+from minigrad import Conv2d, MaxPool2d, ReLU, Sequential, Towers
 from minigrad.engine import slabs
 from minigrad.layers import chain
 from minigrad.visualise import DeconvReLU, GuidedReLU
@@ -35,6 +35,14 @@ def test_tasks_are_all_images_in_their_order(N, size):
     tasks = slabs.plan(N, size)
     assert [i for slabs_of_task in tasks for slab in slabs_of_task for i in range(N)[slab]] == list(range(N))
     assert len(tasks) <= slabs.TASKS and all(slab.stop - slab.start <= max(1, slabs.SLAB // size) for task in tasks for slab in task)
+
+
+def test_a_small_tower_beside_another_is_one_task():
+    """The other keeps the other thread busy; alone, it is two."""
+    for towers in (1, 2):
+        stage = [Sequential(relu=ReLU()) for _ in range(towers)]
+        Towers([stage]).forward(np.ones((64, 1024), np.float32))
+        assert [len(tower["relu"].call.tasks) for tower in stage] == {1: [2], 2: [1, 1]}[towers]
 
 
 def passes(layers, x, dy):

@@ -78,12 +78,13 @@ def test_every_way_equals_the_loops(rng, Way, K, S, padding, size, dtype, tolera
 
 
 def test_several_slabs_several_batches_and_long_sums_equal_one(rng, monkeypatch):
-    """Winograd's way an image at a time, and with sums of a few channels at a time."""
+    """Winograd's way an image at a time, with sums of a few channels at a time, and with weights transformed a channel at a time."""
     layer = ByWinograd(7, 5, 3, padding=1, std=1.0, rng=rng).astype(np.float64)
     x, dy = rng.standard_normal((6, 8, 9, 7)), rng.standard_normal((6, 8, 9, 5))
     results = [layer.forward(x), layer.backward(dy), layer.dW]
     monkeypatch.setattr(winograd, "TRANSFORMED", 1)
     monkeypatch.setattr(winograd, "SUMMED", 2)
+    monkeypatch.setattr(winograd, "WORTH_PARTS", 0)
     for result, expected in zip([layer.forward(x), layer.backward(dy), layer.dW], results, strict=True):
         assert relative_error(result, expected) < 1e-13
 

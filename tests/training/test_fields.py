@@ -43,6 +43,7 @@ FULL = {
     "device": "cpu",
     "arithmetic": "float32",
     "fp32": False,
+    "bf16": False,
     "skip_bad": False,
     "val_share": 0.1,
     "adapted": {"image_size": 227, "conv1_padding": [0, 0, 0, 0], "lrn": [5, 1e-4, 0.75, 2]},

@@ -13,7 +13,7 @@ import pytest
 from fake_run import FakeLoader, FakeLoss, FakeNet, FakeOptimizer, Run, send, timeless
 
 from minigrad import plots
-from minigrad.training import Checkpoint, Interrupted, TrainingError, load_checkpoint, loop
+from minigrad.training import Checkpoint, Interrupted, TrainingError, history, load_checkpoint, loop
 
 
 def test_a_run_writes_its_files(tmp_path):
@@ -270,6 +270,30 @@ def test_only_the_checkpoint_may_end_a_run(tmp_path):
     assert said.count("Warning: Could not write") == 5 and "history.csv" in said and "figures" in said
 
 
+@pytest.mark.parametrize("stop, drawn", [(None, [1, 5]), (17, [1, 3])])
+def test_short_epochs_are_not_all_drawn(tmp_path, monkeypatch, stop, drawn):
+    """The first and, once the run ends or is stopped, the last; five batches an epoch."""
+    seen = []
+    monkeypatch.setattr(plots, "curves", lambda rows, path: seen.append(len(rows)))
+    monkeypatch.setattr(plots, "filters", lambda kernels, path: None)
+    run = Run(tmp_path, send(signal.SIGINT, stop))
+    if stop is None:
+        run.train(epochs=5)
+    else:
+        with pytest.raises(Interrupted):
+            run.train(epochs=5)
+    assert seen == drawn
+
+
+def test_long_epochs_are_all_drawn(tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr(history, "PAUSE", 0.0)
+    monkeypatch.setattr(plots, "curves", lambda rows, path: seen.append(len(rows)))
+    monkeypatch.setattr(plots, "filters", lambda kernels, path: None)
+    Run(tmp_path).train(epochs=3)
+    assert seen == [1, 2, 3]
+
+
 def test_pictures_that_a_killed_run_lacks_are_drawn_when_it_is_resumed(tmp_path):
     Run(tmp_path).train(epochs=1)
     before = (tmp_path / "curves.png").read_bytes()
@@ -287,14 +311,14 @@ def test_what_killed_runs_left_is_swept_away(tmp_path):
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="counts descriptors in /proc")
-def test_fifty_epochs_leave_descriptors_and_threads_flat(tmp_path):
+def test_twelve_epochs_leave_descriptors_and_threads_flat(tmp_path):
     def count():
         return len(os.listdir("/proc/self/fd")), threading.active_count()
 
     run = Run(tmp_path)
     run.train(epochs=2)
     before = count()
-    Run(tmp_path).train(epochs=52, checkpoint=load_checkpoint(tmp_path))
+    Run(tmp_path).train(epochs=14, checkpoint=load_checkpoint(tmp_path))
     assert count() == before
 
 

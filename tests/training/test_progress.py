@@ -38,4 +38,8 @@ def test_without_a_terminal_lines_come_when_they_are_due(tmp_path, monkeypatch):
     monkeypatch.setattr(progress, "PAUSE", 0)
     run = Run(tmp_path / "more")
     run.train(epochs=1)
-    assert [f"batch {i + 1}/" in line for i, line in enumerate(run.out.getvalue().splitlines()[:-1])] == [True] * len(run.train_loader)
+    *lines, _ = run.out.getvalue().splitlines()
+    training, validation = lines[: len(run.train_loader)], lines[len(run.train_loader) :]
+    assert [f"batch {i + 1}/" in line for i, line in enumerate(training)] == [True] * len(run.train_loader)
+    batches = len(run.val_loader)
+    assert validation == [f"epoch 1/1: validating, batch {i + 1}/{batches}" for i in range(batches)]

@@ -8,8 +8,9 @@ from minigrad.commands.benchmark import cpu, gpu, several, sweep
 from minigrad.commands.benchmark.peers import NEEDS
 from minigrad.commands.errors import UsageError, cannot_be_written
 from minigrad.commands.memory import enough_memory
-from minigrad.commands.networks import make_network, share_columns
+from minigrad.commands.networks import make_network, recorder, share_columns
 from minigrad.commands.traffic import sizes
+from minigrad.training import train_on_batch
 
 TRAINING, INFERENCE = [64], [1, 16, 128]  # batch sizes
 
@@ -20,6 +21,7 @@ def command(Network, arguments):
     if a.hybrid is not None:
         a.ranks.divide(a.hybrid or a.ranks.size)
     net = make_network(Network, vars(a), a.classes)
+    step = recorder(net, {}, a.ranks) if a.graph else train_on_batch
     if a.ranks.size > 1:
         batch_size, *more = a.batch_size or TRAINING
         if a.against or a.inference or a.sweep or more:
@@ -36,7 +38,7 @@ def command(Network, arguments):
         raise UsageError(f"--device {a.device} mixes GPUs and CPU, which have no clock in common: name one kind of them.")
     against = list(dict.fromkeys(a.against or []))
     if all(gpus):
-        on_gpus(net, a, against)
+        on_gpus(net, a, against, step)
         return 0
     if a.sweep and len(net.towers.devices) > 1:
         raise UsageError(f"--sweep has one network on 1, 2, 4, ... threads: leave out --device {a.device}.")
@@ -64,7 +66,7 @@ def command(Network, arguments):
     return 0
 
 
-def on_gpus(net, a, against):
+def on_gpus(net, a, against, step):
     """The benchmark of GPUs, which knows training steps, and PyTorch beside them."""
     if a.inference or a.sweep or set(against) - {"torch"}:
         raise UsageError("On GPUs a training step is measured, beside PyTorch in both its layouts: --against torch, without other options.")
@@ -73,6 +75,6 @@ def on_gpus(net, a, against):
         raise UsageError("On GPUs one --batch-size is measured at a time.")
     try:
         with enough_memory(net, batch_size):
-            gpu.benchmark(net, batch_size=batch_size, steps=a.steps or 20, against=against[0] if against else None)
+            gpu.benchmark(net, batch_size=batch_size, steps=a.steps or 20, against=against[0] if against else None, step=step)
     except ImportError as error:
         raise UsageError(f"--against torch needs PyTorch, which cannot be used here ({error}): pip install torch.") from None

@@ -10,32 +10,37 @@ from minigrad.commands.benchmark.peers import Ours
 from minigrad.commands.benchmark.sides import batch, measure
 from minigrad.engine.winograd import Winograd
 from minigrad.layers.base import ImageLayer
-from minigrad.optim import SGD
 
 
 class Stopwatch:
-    """Adds up how long each layer's forward and backward take inside a real step. Workers run at the same time, so a worker's seconds count
-    as its share of the device's threads; but on a single image of a single tower they work together."""
+    """Adds up how long each layer's forward and backward take inside a real step. Workers and devices run at the same time, so that the
+    seconds of a worker's task count as its share of the device's threads, and a device's as its share of the devices."""
 
-    def __init__(self, net, batch_size=None):
+    def __init__(self, net):
         self.seconds, self.lock, self.fewer = {}, threading.Lock(), {}
         for _, _, name, layer in net.layers():
             for direction in ("forward", "backward"):
                 method = f"{direction}_slab" if isinstance(layer, ImageLayer) else direction
-                together = not isinstance(layer, ImageLayer) or (batch_size == 1 and len(net.towers.stages[0]) == 1)
-                share = 1 if together else 1 / layer.device.threads
-                share /= len(net.towers.devices)
-                setattr(layer, method, self.timed(getattr(layer, method), (name, direction), share, layer))
+                setattr(layer, method, self.timed(getattr(layer, method), (name, direction), layer, len(net.towers.devices)))
 
-    def timed(self, function, key, share, layer):
+    def timed(self, function, key, layer, devices):
         def call(*arguments):
             if isinstance(getattr(layer, "way", None), Winograd):
                 self.fewer[key[0]] = None
             start = time.perf_counter()
             result = function(*arguments)
+            share = 1 / layer.device.threads if layer.device.workers.at_work() else 1
             with self.lock:
-                self.seconds[key] = self.seconds.get(key, 0) + (time.perf_counter() - start) * share
+                self.seconds[key] = self.seconds.get(key, 0) + (time.perf_counter() - start) * share / devices
             return result
+
+        return call
+
+    def timed_update(self, function):
+        def call():
+            start = time.perf_counter()
+            function()
+            self.seconds["update", "forward"] = time.perf_counter() - start
 
         return call
 
@@ -47,8 +52,10 @@ def layers(make, *, batch_size, steps, inference, out=None):
     threads = sum(device.threads for device in net.towers.devices)
     ours = Ours(net, threads, inference)
     print(f"NumPy {np.__version__}; {net.variant}, batch {batch_size}, float32, {threads} threads, {net.towers.devices}", file=out)
-    watch = Stopwatch(net, batch_size)
-    times, tables, updates = [], [], []
+    watch = Stopwatch(net)
+    if not inference:
+        ours.optimizer.step = watch.timed_update(ours.optimizer.step)
+    times, tables = [], []
     for step in range(steps + 1):
         watch.seconds = {}
         start = time.perf_counter()
@@ -56,11 +63,7 @@ def layers(make, *, batch_size, steps, inference, out=None):
         if step > 0:  # the first warms up caches, threads and memory
             times.append(time.perf_counter() - start)
             tables.append(watch.seconds)
-            if not inference:
-                begun = time.perf_counter()
-                SGD.step(ours.optimizer)
-                updates.append(time.perf_counter() - begun)
-    print_layers(net, tables, statistics.median(updates) if updates else None, statistics.median(times), batch_size, out)
+    print_layers(net, tables, times, inference, batch_size, out)
     if watch.fewer:
         print(
             f"GFLOP/s count the plain sum; {', '.join(watch.fewer)} take fewer multiplications than it has (engine/winograd.py)", file=out
@@ -70,13 +73,13 @@ def layers(make, *, batch_size, steps, inference, out=None):
     print(f"median of {steps} {what}s {median:.4f} s (from {low:.4f} to {high:.4f}), {batch_size / median:.1f} images/s", file=out)
 
 
-def print_layers(net, tables, update, step, batch_size, out):
-    """Print the layer table; tables: for each step the seconds of a `Stopwatch`; update and step: seconds, no update for inference."""
-    directions = ("forward",) if update is None else ("forward", "backward")
+def print_layers(net, tables, times, inference, batch_size, out):
+    """Print the layer table; tables: for each step the seconds of a `Stopwatch`; times: the seconds of each whole step."""
+    directions = ("forward",) if inference else ("forward", "backward")
     # Forward is one product, backward two; one where nobody needs the gradient of the layer's input.
     backward = {name: 1 if getattr(layer, "input_gradient", True) is False else 2 for _, _, name, layer in net.layers()}
     macs = net.multiply_adds()
-    names = list(dict.fromkeys(name for name, _ in tables[0]))
+    names, step = list(dict.fromkeys(name for name, _ in tables[0])), statistics.median(times)
 
     def row(name, seconds, flops=0):
         rate = f"{flops / sum(seconds) / 1e9:9.0f}" if flops else ""
@@ -85,16 +88,14 @@ def print_layers(net, tables, update, step, batch_size, out):
 
     heads = " ".join(f"{direction + ' ms':>12s}" for direction in directions)
     print(f"{'layer':9s} {heads} {'share':>7s} {'GFLOP/s':>9s}", file=out)
-    total = 0
     for name in names:
         seconds = [statistics.median(t.get((name, d), 0) for t in tables) for d in directions]
-        total += sum(seconds)
-        products = 1 if update is None else 1 + backward[name]
-        row(name, seconds, 2 * macs.get(name, 0) * batch_size * products)
-    if update is not None:
-        row("update", [update])
-    row("the rest", [step - total - (update or 0)])
-    print(f"The rest: exchange, {'' if update is None else 'loss, '}Winograd's kernels, waiting for workers.", file=out)
+        if name == "update":
+            row(name, seconds[:1])
+        else:
+            row(name, seconds, 2 * macs.get(name, 0) * batch_size * (1 if inference else 1 + backward[name]))
+    row("the rest", [statistics.median(time - sum(table.values()) for time, table in zip(times, tables, strict=True))])
+    print(f"The rest: exchange, {'' if inference else 'loss, '}Winograd's kernels, waiting for workers.", file=out)
 
 
 def beside(names, make, *, batch_size, steps, inference, threads, out=None):

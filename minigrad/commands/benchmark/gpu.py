@@ -9,17 +9,21 @@ import numpy as np
 from minigrad.commands.benchmark.peers import Ours
 from minigrad.commands.benchmark.sides import batch
 from minigrad.commands.export.to_torch import twin
+from minigrad.cuda.blas import BFLOAT16
+from minigrad.layers import Conv2d
 from minigrad.layers.base import ImageLayer
+from minigrad.training import train_on_batch
 
 WARM_UP = 3  # steps: compilation, memory pools, cuDNN's choice of algorithms
 LARGE = 8192  # rows of the matrices that the ceilings are measured with
 
 
 class OurStep(Ours):
-    """A step of ours, with the clocks of all its GPUs."""
+    """A step of ours, with the clocks of all its GPUs. step: `train_on_batch`, or what makes the same step recorded."""
 
-    def __init__(self, net, images, labels):
+    def __init__(self, net, images, labels, step):
         super().__init__(net)
+        self.train_on = step
         self.images, self.labels = net.device.asarray(images), labels
 
     def seconds(self):
@@ -43,6 +47,7 @@ class TheirStep:
         layout = {"memory_format": getattr(torch, memory_format)}
         self.model = twin(net).to(place, **layout)
         self.optimizer = torch.optim.SGD(self.model.parameters(), 1e-3, momentum=0.9, weight_decay=5e-4)
+        self.autocast = torch.autocast(place.type, torch.bfloat16, enabled=net.device.bf16)  # its own choice of what that is for
         self.loss = torch.nn.CrossEntropyLoss()
         self.images = torch.from_numpy(images).permute(0, 3, 1, 2).to(place).contiguous(**layout)
         self.labels = torch.from_numpy(labels).to(place)
@@ -64,39 +69,50 @@ class TheirStep:
     def seconds(self):
         start = self.mark()
         self.optimizer.zero_grad(set_to_none=True)
-        loss = self.loss(self.model(self.images), self.labels)
+        with self.autocast:
+            loss = self.loss(self.model(self.images), self.labels)
         loss.backward()
         self.optimizer.step()
         loss.item()  # as ours, which hands out a float
         return self.between(start, self.mark())
 
 
-def work(layer, x, y, itemsize=4, stay=False):
+def work(layer, x, y, stay=False):
     """What a layer computes and moves in forward and in backward: for each, a list of (operations, bytes), one for each kernel.
 
-    x, y: shapes of a batch. stay: whether a convolution's patches stay for backward. Every array counts once for each kernel that reads or
-    writes it."""
-    X, Y = (itemsize * int(np.prod(shape, dtype=np.int64)) for shape in (x, y))
+    x, y: shapes of a batch of float32 arrays. stay: whether a convolution's patches stay for backward. Every array counts once for each
+    kernel that reads or writes it."""
+    X, Y = (4 * int(np.prod(shape, dtype=np.int64)) for shape in (x, y))
     if operations := 2 * layer.multiply_adds(x):
-        P, W = itemsize * layer.unfolded(x), itemsize * layer.W.size
-        unfold, product = [(0, X + P)] if P else [], [(operations, (P or X) + W + Y)]
-        wanted = getattr(layer, "input_gradient", True)  # its gradient takes the same ways once more, and reads x where a ReLU is taken in
-        fold = [(0, X + P + X * layer.relu)] if P else []
-        return unfold + product, (not stay) * unfold + product + (product + fold if wanted else [])
+        P, W, half = layer.unfolded(x), 4 * layer.W.size, in_bfloat16(layer)
+        w, dy = (W // 2, Y // 2) if half else (W, Y)  # as they are multiplied
+        rounded_W, rounded_dy = [(0, W + w)] * half, [(0, Y + dy)] * half
+        unfold, wanted = [(0, X + P)] if P else [], getattr(layer, "input_gradient", True)
+        fold = [(0, X + P + X * getattr(layer, "relu", False))] if P else []  # which reads x where a ReLU is taken in
+        dx = [(operations, (P or X) + w + dy), *fold] if wanted else []
+        forward = rounded_W + unfold + [(operations, (P or X) + w + Y)]
+        return forward, rounded_dy + (not stay) * unfold + [(operations, (P or X) + W + dy), *dx]
     if not isinstance(layer, ImageLayer):  # Flatten, which moves nothing
         return [], []
     keeps = layer.keeps()
     if keeps == "winners":
-        return ([(0, X + Y + Y // itemsize)],) * 2
+        return ([(0, X + Y + Y // 4)],) * 2
     return [(0, X + Y)], [(0, X + 2 * Y if keeps else X + Y)]  # backward reads dy, and x or y if it was kept
+
+
+def in_bfloat16(layer):
+    """Whether a layer's products of float32 arrays are made in bfloat16."""
+    return layer.device.bf16 and isinstance(layer, Conv2d)
 
 
 class Stopwatch:
     """Times each layer's forward and backward inside real steps, by events around them."""
 
     def __init__(self, net):
-        self.marks, self.work = [], {}
+        self.marks, self.work, self.in_bfloat16 = [], {}, set()  # the latter: names of layers
         for _, _, name, layer in net.layers():
+            if in_bfloat16(layer):
+                self.in_bfloat16.add(name)
             for direction in ("forward", "backward"):
                 method = f"{direction}_cuda" if isinstance(layer, ImageLayer) else direction
                 setattr(layer, method, self.timed(getattr(layer, method), name, direction, layer))
@@ -136,35 +152,43 @@ def median_of(device, call, repeat=20):
 
 
 def ceilings(device):
-    """What this GPU reaches here and now: bytes a second of a copy, operations a second of a large product, as our layers multiply."""
+    """What this GPU reaches here and now: bytes a second of a copy, operations a second of a large product, as our layers multiply, and of
+    one in bfloat16 where convolutions do, else None."""
     a = device.asarray(np.random.default_rng(0).standard_normal((LARGE, LARGE), np.float32))
     b, xp = device.empty(a.shape, a.dtype), device.xp
     copied = median_of(device, lambda: xp.copyto(b, a))
-    return 2 * a.nbytes / copied, 2 * LARGE**3 / median_of(device, lambda: device.matmul(a, a, b))
+    multiplied, half = median_of(device, lambda: device.matmul(a, a, b)), None
+    if device.bf16:
+        half = device.empty(a.shape, BFLOAT16)
+        device.launch("conv", "to_bfloat16", a.size, a, half, a.size, channels=LARGE)
+        half = 2 * LARGE**3 / median_of(device, lambda a=half: device.matmul(a, a, b))
+    return 2 * a.nbytes / copied, 2 * LARGE**3 / multiplied, half
 
 
-def benchmark(net, *, batch_size, steps, against=None, out=None):
-    """Print how long a training step takes, PyTorch's beside it with against="torch", and where ours spends its time.
+def benchmark(net, *, batch_size, steps, against=None, step=train_on_batch, out=None):
+    """Print how long a training step takes, PyTorch's beside it with against="torch", and where ours spends its time. step: what trains on
+    a batch, which may be recorded; layer by layer it is not.
 
     Raises ImportError if PyTorch is asked for and not installed, or sees no GPU."""
     images, labels = batch(net, batch_size)
-    sides, device = {"minigrad": OurStep(net, images, labels)}, net.device
+    sides, device = {"minigrad": OurStep(net, images, labels, step)}, net.device
     print("; ".join(dict.fromkeys(device.description for device in net.towers.devices)), file=out)
-    print(f"minigrad: {net.variant}, batch {batch_size}, {device.arithmetic}, devices {net.towers.devices}", file=out)
+    recorded = "" if step is train_on_batch else ", recorded as CUDA graphs"
+    print(f"minigrad: {net.variant}, batch {batch_size}, {device.arithmetic}, devices {net.towers.devices}{recorded}", file=out)
     if against == "torch":
         for layout in ("contiguous_format", "channels_last"):
             sides[f"torch {layout.removesuffix('_format')}"] = TheirStep(net, images, labels, layout, device.tf32)
         torch = sides["torch contiguous"].torch
         print(
             f"PyTorch {torch.__version__}, CUDA {torch.version.cuda}, cuDNN {torch.backends.cudnn.version()}: eager, cudnn.benchmark on, "
-            f"TF32 {'on' if device.tf32 else 'off'} for convolutions and Linear, foreach SGD",
+            f"TF32 {'on' if device.tf32 else 'off'} for convolutions and Linear, {'autocast to bfloat16, ' * device.bf16}foreach SGD",
             file=out,
         )
     times = {name: [] for name in sides}
-    for step in range(WARM_UP + steps):
+    for turn in range(WARM_UP + steps):
         for name, side in sides.items():
             seconds = side.seconds()
-            if step >= WARM_UP:
+            if turn >= WARM_UP:
                 times[name].append(seconds)
     medians = {name: statistics.median(values) for name, values in times.items()}
     for name, seconds in medians.items():
@@ -174,11 +198,13 @@ def benchmark(net, *, batch_size, steps, against=None, out=None):
     if against:
         best = min(seconds for name, seconds in medians.items() if name != "minigrad")
         print(f"ratio to the faster of the two: {best / medians['minigrad']:.2f} times PyTorch's speed", file=out)
-    print(f"GPU memory held: minigrad {device.held / 1e9:.2f} GB", end="", file=out)
+    held = device.held + (step.held(device) if recorded else 0)
+    print(f"GPU memory held: minigrad {held / 1e9:.2f} GB", end="", file=out)
     if against and torch.cuda.is_available():
         print(f", both of PyTorch's {torch.cuda.max_memory_reserved(device.index) / 1e9:.2f} GB", end="", file=out)
     print(file=out)
     ours = sides["minigrad"]
+    ours.train_on = train_on_batch
     del sides
     print_layers(ours, medians["minigrad"], steps, out)
 
@@ -186,9 +212,11 @@ def benchmark(net, *, batch_size, steps, against=None, out=None):
 def print_layers(ours, step, steps, out):
     """The layer table. Events around each layer keep the host busier, so these are steps of their own."""
     net, device = ours.net, ours.net.device
-    memory, arithmetic = ceilings(device)
+    memory, arithmetic, half = ceilings(device)
+    in_bfloat16 = f", in bfloat16 {half / 1e12:.0f}" if half else ""
     print(
-        f"ceilings measured now: copy {memory / 1e12:.2f} TB/s, product of {LARGE} x {LARGE} matrices {arithmetic / 1e12:.0f} TFLOP/s\n"
+        f"ceilings measured now: copy {memory / 1e12:.2f} TB/s, product of {LARGE} x {LARGE} matrices {arithmetic / 1e12:.0f} TFLOP/s"
+        f"{in_bfloat16}\n"
         "floor: the longer of bytes and arithmetic at these rates, kernel by kernel; towers together",
         file=out,
     )
@@ -207,8 +235,8 @@ def print_layers(ours, step, steps, out):
     print("{:9s} {:>11s} {:>12s} {:>7s} {:>8s} {:>9s} {:>9s} {:>9s}".format(*heads), file=out)
     total, floors = 0, 0
     for name, (forward, backward), kernels in rows:
-        done = kernels(name, "forward") + kernels(name, "backward")
-        total, floors = total + forward + backward, floors + print_row(name, forward, backward, done, step, memory, arithmetic, out)
+        done, rate = kernels(name, "forward") + kernels(name, "backward"), half if name in watch.in_bfloat16 else arithmetic
+        total, floors = total + forward + backward, floors + print_row(name, forward, backward, done, step, memory, rate, out)
     moved = 5 * sum(p.value.nbytes for p in net.parameters())  # reads weight, gradient, velocity; writes weight and velocity
     update = statistics.median(updates[WARM_UP:])
     floors += print_row("update", 0, update, [(0, moved)], step, memory, arithmetic, out)

@@ -24,6 +24,8 @@ LR, MOMENTUM, DECAY = 1e-3, 0.9, 5e-4
 class Ours:
     """This project; `threads` are those of the network's devices."""
 
+    train_on = staticmethod(train_on_batch)
+
     def __init__(self, net, threads=None, inference=False, lr=LR):
         self.net, self.inference, self.version = net, inference, f"NumPy {np.__version__}"
         self.net.train(not inference)
@@ -40,7 +42,7 @@ class Ours:
     def step(self, images, labels):
         if self.inference:
             return self.net.infer(images)
-        return train_on_batch(self.net, self.loss, self.optimizer, images, labels)[0]
+        return self.train_on(self.net, self.loss, self.optimizer, images, labels)[0]
 
 
 class Torch:

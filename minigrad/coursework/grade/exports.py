@@ -40,7 +40,7 @@ def moodle_worksheet(people, rows, homework):
         lines = [columns]
         for person in people:
             row = person.row | {"Grade": totals.get(person.id, person.row.get("Grade", ""))}
-            lines.append([no_formula(row[column]) for column in columns])
+            lines.append([row[column] if row[column] == "-" else no_formula(row[column]) for column in columns])  # "-": there is no date
         return csv_text(lines)
     lines = [[*MOODLE, homework.title]]
     lines += [[*map(no_formula, (person.name, person.id, person.email)), totals.get(person.id, "")] for person in people]

@@ -121,6 +121,12 @@ def collected(folder, homework, wishes, people):
         submissions, missing, strangers = with_roster(submissions, people)
         lines += [f"nothing from {len(missing)} of {len(people)}: {'; '.join(shown(p.name, 200) for p in missing)}"] if missing else []
         lines += [f"not in the roster: {'; '.join(strangers)}"] if strangers else []
+    by_file = [submission.name for submission in submissions if submission.submitted is None]
+    if homework.late and by_file:
+        lines.append(
+            f"days late: by the dates of files, which a download may change, for {len(by_file)} of {len(submissions)}; the roster's column "
+            "`submitted` says it better"
+        )
     return submissions, lines
 
 

@@ -11,12 +11,14 @@ import time
 from datetime import datetime
 from pathlib import Path
 
+from minigrad.coursework.exercises import ALL, find
 from minigrad.coursework.grade import unpacking
-from minigrad.coursework.grade.submissions import candidates
+from minigrad.coursework.grade.submissions import candidates, mentions
 from minigrad.coursework.hidden import hidden_cases
 from minigrad.coursework.judge.answer import shown
 from minigrad.coursework.judge.ending import end, started, wait
 from minigrad.coursework.judge.process import judge_in_process
+from minigrad.coursework.judge.request import NOT_GRADED
 from minigrad.coursework.judge.runner import untried
 from minigrad.coursework.judge.verdict import verdict_of
 
@@ -45,6 +47,9 @@ def grade_submission(submission, homework, sandbox, only=None):
             for exercise in exercises:
                 if only is None or exercise.id in only:
                     verdict, counted = first_that_counts(found, exercise, homework, sandbox)
+                    if (verdict is None or verdict["status"] == "not started") and files:
+                        if sentence := drawn_otherwise(exercise, submission, files, folder, homework):
+                            verdict, counted = untried_verdict(exercise, homework, sentence, True), None
                     if verdict is None:
                         verdict = untried_verdict(exercise, homework, nothing_found(group, files, problems), bool(problems))
                     verdicts.append(with_points(verdict, counted, submission, exercise, homework))
@@ -95,6 +100,18 @@ def first_that_counts(found, exercise, homework, sandbox):
 def fails_as_a_whole(verdict):
     """Whether all cases say the same: the file is broken, or did not end."""
     return verdict["status"] != "passes" and len({case["cause"] for case in verdict["cases"]}) == 1
+
+
+def drawn_otherwise(exercise, submission, files, folder, homework):
+    """A sentence if there is work on what was drawn for others in place of this exercise, or "": the ids may be another roster's."""
+    for id in homework.instead.get(exercise.id, ()):
+        (other,) = find([id], ALL)
+        names = {other.source.__name__}
+        for candidate in candidates(submission, files, folder, other.group, names, (), ()):
+            if mentions(candidate.path, names):
+                drawn = f"{exercise.id} is drawn for {submission.id or submission.name!r}"
+                return f"{NOT_GRADED}: {drawn}, but {candidate.name} is about {id}. Was it released with another --roster?"
+    return ""
 
 
 def nothing_found(group, files, problems):

@@ -21,6 +21,7 @@ COLUMNS = {  # what is known of a student -> the names of its column, in small l
     "number": ("identifier", "user id"),
     "submitted": ("submitted", "last modified (submission)"),
 }
+MOODLES_DATES = ("%A, %d %B %Y, %I:%M %p", "%A, %d %B %Y, %H:%M")  # Friday, 27 November 2026, 12:01 PM
 NO_STUDENTS = ("points possible", "student, test", "test student")  # rows of Canvas's gradebook that begin so
 
 
@@ -96,14 +97,24 @@ def person_of(path, row, column):
     ids = [row[name].strip() for what in ("id", "number") for name in column[what] if row[name].strip()]
     numbers = tuple(number for id in ids[1:] for number in (id, *re.findall(r"\d{3,}", id)))
     numbers += tuple(re.findall(r"\d{3,}", ids[0])) if ids and column["number"] else ()
-    submitted = None
-    if (text := first("submitted")) and text != "-":
-        try:
-            submitted = datetime.fromisoformat(text)
-        except ValueError:
-            if "submitted" in {str(name).strip().casefold() for name in row}:
-                raise HomeworkError(f"{path}: {name} submitted on {text!r}; a date is written 2026-11-27 12:00") from None
+    submitted = date_in(text := first("submitted"))
+    if text and text != "-" and submitted is None and "submitted" in {str(name).strip().casefold() for name in row}:
+        raise HomeworkError(f"{path}: {name} submitted on {text!r}; a date is written 2026-11-27 12:00")
     return Person(name, ids[0] if ids else "", first("login"), first("email"), numbers, submitted, row)
+
+
+def date_in(text):
+    """The datetime of a text, as ISO 8601 or as Moodle in English writes it; or None."""
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        pass
+    for form in MOODLES_DATES:
+        try:
+            return datetime.strptime(text, form)
+        except ValueError:
+            continue
+    return None
 
 
 class Matching:

@@ -11,20 +11,16 @@ import stat
 import sys
 import tarfile
 import zipfile
-import zlib
 
 LARGEST = {".py": 2_000_000, ".ipynb": 20_000_000}  # bytes of a file that is looked at; a notebook holds its pictures, too
 LARGEST_ARCHIVE = 100_000_000
-MOST_BYTES, MOST_FILES, MOST_MEMBERS, DEEPEST = (
-    50_000_000,
-    300,
-    10_000,
-    3,
-)  # of all files copied; members of an archive; archives in archives
+MOST_BYTES, MOST_FILES = 50_000_000, 2_000  # of all files copied
+MOST_MEMBERS, DEEPEST = 200_000, 3  # of an archive or a folder, wanted or not; archives in archives
+LONGEST_NAME = 150  # bytes of a part of a path
+FOREIGN = ("site-packages", "dist-packages", "node_modules")  # folders of what is installed: whole libraries, handed in by accident
 SUFFIXES = (".py", ".ipynb")
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 OTHER_ARCHIVES = (".7z", ".rar", ".gz", ".bz2", ".xz", ".zst", ".dmg", ".iso")
-DAMAGED = (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, OSError, RuntimeError, NotImplementedError, ValueError, KeyError)
 
 
 class Refused(Exception):
@@ -44,7 +40,8 @@ def safe(part):
     part = part[:-4] if part.lower().endswith((".py.txt", ".ipynb.txt")) else part
     stem, dot, suffix = part.rpartition(".")
     part = f"{stem}.{suffix.lower()}" if f".{suffix.lower()}" in SUFFIXES else part
-    return "".join(sign if sign.isprintable() and sign not in '<>:"/\\|?*' else "_" for sign in part)[-100:]
+    part = "".join(sign if sign.isprintable() and sign not in '<>:"/\\|?*' else "_" for sign in part)
+    return part.encode()[-LONGEST_NAME:].decode(errors="ignore")
 
 
 def parts_of(name):
@@ -52,11 +49,14 @@ def parts_of(name):
     return [part for part in name.replace("\\", "/").split("/") if part not in ("", ".", "..")]
 
 
+def own(folder):
+    """Whether a student's own work may lie in a folder of this name: it is not hidden, and no system, editor or installer adds it."""
+    return not folder.startswith((".", "__")) and folder not in FOREIGN
+
+
 def wanted(parts):
-    """Whether a file is of a kind that is looked at, and in no folder that is hidden or that a system or an editor adds."""
-    return bool(
-        parts and kind(parts[-1]) and not any(part.startswith((".", "__")) for part in parts[:-1]) and not parts[-1].startswith(".")
-    )
+    """Whether a file is of a kind that is looked at, and in no folder that somebody else adds."""
+    return bool(parts and kind(parts[-1]) and all(map(own, parts[:-1])) and not parts[-1].startswith("."))
 
 
 class Unpacking:
@@ -82,7 +82,9 @@ class Unpacking:
         else:
             try:
                 self.open_archive(parts, suffix, content, depth)
-            except DAMAGED:
+            except Refused:
+                raise
+            except Exception:  # of modules for a dozen formats; nothing else that was handed in is to suffer from it
                 self.problems.append(f"{name} is no archive that can be opened")
 
     def write(self, name, parts, content):
@@ -122,12 +124,14 @@ class Unpacking:
             try:
                 with opened(info) as file:
                     self.add([*parts, *inner], size, file.read, depth + 1)
-            except DAMAGED:
+            except Refused:
+                raise
+            except Exception:
                 self.problems.append(f"{'/'.join([*parts, *inner])} is damaged, or cannot be opened")
 
 
 def too_much():
-    return f"it holds more than {MOST_FILES} Python files and notebooks, or more than {MOST_BYTES // 1_000_000} MB of them"
+    return f"it holds more than {MOST_FILES:,} Python files and notebooks, or more than {MOST_BYTES // 1_000_000} MB of them"
 
 
 def bounded(archive):
@@ -177,7 +181,7 @@ def walk(top, unpacking):
     """Take the files of a folder, from the top, sorted by their names."""
     seen = 0
     for folder, folders, files in os.walk(top):  # which does not follow links
-        folders.sort()
+        folders[:] = sorted(filter(own, folders))
         for name in sorted(files):
             seen += 1
             if seen > MOST_MEMBERS:
@@ -199,7 +203,10 @@ def take(path, parts, unpacking):
     with open(descriptor, "rb") as file:
         status = os.fstat(descriptor)
         if stat.S_ISREG(status.st_mode):
-            unpacking.add(parts, status.st_size, file.read)
+            try:
+                unpacking.add(parts, status.st_size, file.read)
+            except OSError as error:  # such as a path that is longer here than where it was
+                unpacking.problems.append(f"{'/'.join(parts)} cannot be read: {error.strerror}")
 
 
 def limit(megabytes):

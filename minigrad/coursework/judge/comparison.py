@@ -62,13 +62,14 @@ class Value:
         return f"{self.name}{index}: yours {yours[i]:.7g}, expected {expected[i]:.7g}{count}{factor}."
 
     def equals(self, other):
-        """Whether another `Value` has the same name and the same `yours`, numbers to `alike`; whole numbers in an array are no floats."""
+        """Whether another `Value` has the same name and the same `yours`, numbers to `alike`; whole numbers in an array are no floats, and
+        those that are too large for any dtype equal nothing."""
         if self.name != other.name or is_numeric(self.yours) != is_numeric(other.yours):
             return False
         if not is_numeric(self.yours):
             return type(self.yours) is type(other.yours) and self.yours == other.yours
         a, b = np.asarray(self.yours), np.asarray(other.yours)
-        if a.shape != b.shape or a.ndim and (a.dtype.kind == "f") != (b.dtype.kind == "f"):
+        if a.shape != b.shape or "O" in (a.dtype.kind, b.dtype.kind) or a.ndim and (a.dtype.kind == "f") != (b.dtype.kind == "f"):
             return False
         with np.errstate(all="ignore"):
             close = np.isfinite(a).all() and np.isfinite(b).all() and (abs(a - b) <= self.alike * abs(b).max(initial=0)).all()

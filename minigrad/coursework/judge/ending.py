@@ -54,6 +54,16 @@ def wait(process, seconds, begin):
         pause = min(2 * pause, 0.02)
 
 
+def limit_memory():
+    """Limit the memory of this process, which judges, where the system can: an answer that grows in it ends it, and not the machine."""
+    try:
+        import resource  # missing on Windows
+    except ImportError:
+        return
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY, resource.getrlimit(resource.RLIMIT_AS)[1]))
+
+
 def computing_seconds(pid, otherwise):
     """The processor's seconds of a process; `otherwise` where the system does not say."""
     try:

@@ -49,6 +49,10 @@ def from_module(impl, exercise):
             if error.name and (name == error.name or name.startswith(error.name + ".")):
                 continue
             raise CannotLoad(f"{name} cannot be imported: {error_sentence(error)}") from None
+        except SyntaxError as error:
+            raise CannotLoad(f"{os.path.basename(error.filename or name)}, line {error.lineno or 1}: {error.msg}") from None
+        except (Exception, SystemExit) as error:
+            raise CannotLoad(f"{impl} cannot be imported: {error_sentence(error)}") from None
         if hasattr(module, exercise.source.__name__):
             return getattr(module, exercise.source.__name__)
     if importlib.util.find_spec(impl.split(".")[0]) is None:

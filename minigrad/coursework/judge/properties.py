@@ -22,8 +22,10 @@ from minigrad.plain import conv2d_naive, im2col
 def is_view(windows, model, case, seed):
     """The result shares the memory of x and has the right numbers."""
     x = x_of(case, seed)
+    before = x.copy()
     result = windows(x, *case.args)
-    yield Value("the result", copied(result), model(x, *case.args).copy())
+    yield Value("the result", copied(result), model(before, *case.args).copy())
+    yield Value("x", x, before, 0.0, "x is written to; it belongs to the caller.")
     shares = isinstance(result, np.ndarray) and np.may_share_memory(result, x)
     yield Value("shares memory with x", shares, True, if_wrong="The numbers are copied: change x, and the windows do not change with it.")
 
@@ -105,9 +107,9 @@ def adjoint_of_im2col(col2im, model, case, seed):
 def adjoint(cls, model, case, seed):
     """<forward(x), dy> = <x, backward(dy)>: backward of a layer that only copies and adds is its transpose."""
     layer, x = build(cls, case, seed), x_of(case, seed)
-    y = layer.forward(x)
+    y = copied(layer.forward(x.copy()))
     dy = np.random.default_rng((seed, 6)).standard_normal(np.shape(y))
-    dx = layer.backward(dy)
+    dx = layer.backward(dy.copy())
     yield Value("dx", copied(dx), dx_of(model, case, x, dy))
     if np.shape(dx) == x.shape:
         yield Value("<x, backward(dy)> (expected: <forward(x), dy>)", float((x * dx).sum()), float((y * dy).sum()), 1e-9)

@@ -9,6 +9,7 @@ import copy
 import functools
 import inspect
 import linecache
+import math
 import sys
 import warnings
 
@@ -20,6 +21,7 @@ from minigrad.coursework.judge.caged.wire import BadMessage, Reader, Writer
 from minigrad.coursework.judge.capture import Output
 from minigrad.layers import Parameter
 
+LARGEST_NETWORKS = 1 << 20  # of an answer, as `numbers_in` counts
 LAYERS = ("Conv2d", "Linear", "ReLU", "Tanh", "LocalResponseNorm", "MaxPool2d", "Dropout", "Flatten", "Sequential")
 
 
@@ -28,13 +30,13 @@ class Session:
 
     def __init__(self, cage):
         self.cage, self.calls, self.objects = cage, 0, 0
-        self.dropped, self.copies, self.networks = [], [], {}
+        self.dropped, self.copies, self.networks, self.room = [], [], {}, LARGEST_NETWORKS
 
     def ask(self, header, writer, me=None):
         """-> the answer, a dict, and the `Reader` of its values. Raises Ended, and what the solution raises, except in a call."""
         self.calls += 1
         header |= {"drop": self.dropped, "copies": self.copies}
-        self.dropped, self.copies, self.networks = [], [], {}
+        self.dropped, self.copies, self.networks, self.room = [], [], {}, LARGEST_NETWORKS
         reply, body = self.cage.ask(writer.message(header))
         reader = Reader(body, writer.arrays, me, self.network)
         self.pass_on(reply)
@@ -57,13 +59,25 @@ class Session:
             if printed[0]:
                 sys.stdout.write(printed[0])
             if isinstance(sys.stdout, Output) and printed[1] > 0:
-                sys.stdout.length += printed[1]
+                sys.stdout.length += min(printed[1], 1 << 60)
 
     def network(self, text, identity):
         """The network that a text such as "Sequential(fc=Linear(3, 4))" describes; the same object for the same identity."""
         if identity not in self.networks:
-            self.networks[identity] = built(ast.parse(text, mode="eval").body)
+            tree = ast.parse(text, mode="eval").body
+            self.room -= numbers_in(tree)
+            if self.room < 0:
+                raise BadMessage("the networks of an answer are too large")
+            self.networks[identity] = built(tree)
         return self.networks[identity]
+
+
+def numbers_in(node):
+    """How much a network may hold, or add to an image, for what stands in its text: for each layer the product of its whole numbers."""
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Sequential":
+        return sum(numbers_in(keyword.value) for keyword in node.keywords)
+    numbers = [part.value for part in ast.walk(node) if isinstance(part, ast.Constant) and type(part.value) is int]
+    return math.prod(max(1, number) for number in numbers)
 
 
 def built(node):

@@ -60,11 +60,10 @@ def release(ini, out, systems=(), roster=None):
         os.chmod(out, 0o755)
     finally:
         shutil.rmtree(building, ignore_errors=True)
-    total = sum(homework.points.values())
     names = sorted(path.name for path in (out / "student").iterdir())
     return [
         f"{out / 'student'}: for students: {f'{len(names)} folders, named by id' if people else ', '.join(names)}",
-        f"{out / 'instructor'}: for you: solutions, hidden cases; the model gets {total:g} of {total:g} points",
+        f"{out / 'instructor'}: for you: solutions, hidden cases; the model passes all {len(homework.points)} exercises",
         *(f"{out / system}: for {system}" for system in systems),
         "The release is proved: students get no solution, no marker, no hidden case; all they get is not started.",
     ]
@@ -77,8 +76,8 @@ def drawn_for(homework, systems, roster):
     """The ids of the students for whom exercises are drawn; none where everybody gets the same. Raises HomeworkError."""
     if not homework.choices:
         return []
-    if systems:
-        raise HomeworkError(f"{systems[0]} gives everybody the same: leave --for out where exercises are drawn for each student")
+    if others := [system for system in systems if system != "container"]:
+        raise HomeworkError(f"{others[0]} gives everybody the same: leave --for out where exercises are drawn for each student")
     if not roster:
         raise HomeworkError("this homework draws exercises for each student: name the class's .csv file with --roster")
     ids = [person.id for person in read_roster(roster)]

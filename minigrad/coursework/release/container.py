@@ -15,7 +15,8 @@ ENTRYPOINT ["python", "-m", "minigrad.coursework", "grade", "/handed-in", "--hom
 # The container can reach nothing but what it is given: no network, files that it can only read, a folder for the results.
 SCRIPT = """\
 #!/bin/sh
-# sh grade.sh HANDED-IN RESULTS: a folder of submissions, and one for grades.csv and feedback.json. More options go to `grade`.
+# sh grade.sh HANDED-IN RESULTS: a folder of submissions, and one for grades.csv and feedback.json. More options go to `grade`;
+# their files lie in the folder of submissions: --roster /handed-in/roster.csv.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 handed_in=$(cd "$1" && pwd)

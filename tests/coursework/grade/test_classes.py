@@ -16,9 +16,11 @@ from minigrad.coursework import __main__
 from minigrad.coursework.exercises import find
 from minigrad.coursework.grade import judging
 from minigrad.coursework.grade.unpacking import unpack
+from minigrad.coursework.judge.answer import verdict_in
 from minigrad.coursework.judge.cage import bubblewrap_works
 from minigrad.coursework.judge.ending import parents
 from minigrad.coursework.judge.process import judge_in_process
+from minigrad.coursework.judge.request import judge
 from minigrad.coursework.judge.runner import attempt
 from minigrad.coursework.judge.verdict import verdict_of
 from minigrad.coursework.worksheets import parts_of, worksheet
@@ -58,6 +60,25 @@ def zipped(**files):
     return out.getvalue()
 
 
+def with_damaged_middle(content):
+    """An archive that opens, and of which what lies in it cannot be read."""
+    middle = len(content) // 2
+    return content[:middle] + bytes(b ^ 255 for b in content[middle : middle + 40]) + content[middle + 40 :]
+
+
+def with_libraries():
+    """The bytes of a zip of a whole folder, the virtual environment in it."""
+    foreign = {f"hw__venv__lib__site-packages__library__part{i}_py": "x = 1\n" for i in range(2_500)}
+    return zipped(hw__relu_py=GOOD, **foreign)
+
+
+def lzma_zip():
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_LZMA) as archive:
+        archive.writestr("notes.py", NUMBERS)
+    return out.getvalue()
+
+
 def tarred(name, text, kind="w:gz"):
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode=kind) as archive:
@@ -65,6 +86,10 @@ def tarred(name, text, kind="w:gz"):
         member.size = len(text.encode())
         archive.addfile(member, io.BytesIO(text.encode()))
     return out.getvalue()
+
+
+DEEP = "\u6df1\u5ea6" * 60  # 360 bytes, where Linux takes names of 255
+NUMBERS = "".join(f"x{i} = {i * i % 977}\n" for i in range(30_000))
 
 
 def damaged():
@@ -108,7 +133,22 @@ READ = {  # what matters is how it is found and read: solutions are judged witho
     "damaged.zip": (damaged(), "damaged", 0, "damaged.zip/relu.py is damaged, or cannot be opened", ""),
     "no_zip.zip": (b"PK and no more", "no_zip", 0, "no_zip.zip is no archive that can be opened", ""),
     "no_tar.tar.gz": (b"\x1f\x8b\x08\0\0\0", "no_tar", 0, "no_tar.tar.gz is no archive that can be opened", ""),
-    "large.zip": (too_large(), "large", 0, "it holds more than 300 Python files and notebooks, or more than 50 MB of them", ""),
+    "large.zip": (too_large(), "large", 0, "it holds more than 2,000 Python files and notebooks, or more than 50 MB of them", ""),
+    "beside_damaged/relu.py": (GOOD, "beside_damaged", 4, "", "relu.py"),
+    "beside_damaged/old.tar.xz": (with_damaged_middle(tarred("notes.py", NUMBERS, "w:xz")), "beside_damaged", 4, "", "relu.py"),
+    "beside_damaged/older.zip": (with_damaged_middle(lzma_zip()), "beside_damaged", 4, "", "relu.py"),
+    "whole_folder.zip": (with_libraries(), "whole_folder", 4, "", "whole_folder.zip/hw/relu.py"),
+    "libraries/relu.py": (GOOD, "libraries", 4, "", "relu.py"),
+    "libraries/.venv/lib/relu.py": (BLANK, "libraries", 4, "", "relu.py"),
+    "long_names.zip": (zipped(**{f"{DEEP}__relu_py": GOOD}), "long_names", 4, "", f"long_names.zip/{DEEP}/relu.py"),
+    "exported/relu.py": (
+        "#!/usr/bin/env python\n# In[1]:\nget_ipython().run_line_magic('matplotlib', 'inline')\n"
+        "get_ipython().system('pip install minigrad')\n" + GOOD,
+        "exported",
+        4,
+        "",
+        "relu.py",
+    ),
     "solved_notebook/relu.py": (BLANK, "solved_notebook", 4, "", "homework.ipynb"),
     "solved_notebook/homework.ipynb": (notebook(GOOD), "solved_notebook", 4, "", "homework.ipynb"),
     "untitled/Untitled.ipynb": (notebook("print('scratch')"), "untitled", 4, "", "homework.ipynb"),
@@ -139,20 +179,24 @@ READ = {  # what matters is how it is found and read: solutions are judged witho
     "surrogate_cell/homework.ipynb": (notebook("# \ud83d\n", GOOD), "surrogate_cell", 4, "", "homework.ipynb"),
 }
 IN_A_SANDBOX = 4 if bubblewrap_works() else 0  # where there is none, Python refuses it
-RUN = {  # what matters is what it does: real processes
+RUN = {  # what matters is what it does: a process of its own
     "prints/relu.py": (before("print('\\ud83d')"), "prints", 4, "", "relu.py"),
     "raises/relu.py": (before("raise ValueError('bad \\ud83d')"), "raises", 0, "ValueError: bad \\ud83d", "relu.py"),
     "helper/relu.py": (HELPED, "helper", 4, "", "relu.py"),
     "helper/helpers.py": ("def mask(p):\n    return p\n", "helper", 4, "", "relu.py"),
     "long/relu.py": (before("raise ValueError('x' * 1_000_000)"), "long", 0, "more characters)", "relu.py"),
-    "aa_daemon/relu.py": (before(DAEMON), "aa_daemon", ..., "", "relu.py"),
-    "one_daemon/relu.py": (first(ONE_DAEMON), "one_daemon", IN_A_SANDBOX, "", "relu.py"),
-    "forks/relu.py": (before("import os; os.fork()"), "forks", ..., "", "relu.py"),  # in a sandbox it passes
-    "zz_good/relu.py": (GOOD, "zz_good", 4, "", "relu.py"),
     "controls/relu.py": (before("raise ValueError('=A1\\r\\nx\\x00\\x1b[31mred')"), "controls", 0, "ValueError: =A1", "relu.py"),
     "seterr/relu.py": (first("np.seterr(all='raise')"), "seterr", 4, "", "relu.py"),
     "warnings/relu.py": (first("import warnings\nwarnings.filterwarnings('error')"), "warnings", 4, "", "relu.py"),
     "input/relu.py": (before("input('go on? ')"), "input", 0, "EOFError", "relu.py"),
+    "chdir/relu.py": (before("import os; os.chdir('/')"), "chdir", IN_A_SANDBOX, "", "relu.py"),
+    "no_builtins/relu.py": (before("import builtins; builtins.sum = builtins.len = None"), "no_builtins", 0, "ended itself", "relu.py"),
+}
+LEFT = {  # what matters is what it leaves behind: the judge's process is a real one, too
+    "aa_daemon/relu.py": (before(DAEMON), "aa_daemon", ..., "", "relu.py"),
+    "one_daemon/relu.py": (first(ONE_DAEMON), "one_daemon", IN_A_SANDBOX, "", "relu.py"),
+    "forks/relu.py": (before("import os; os.fork()"), "forks", ..., "", "relu.py"),  # in a sandbox it passes
+    "zz_good/relu.py": (GOOD, "zz_good", 4, "", "relu.py"),
     "threads_left/relu.py": (
         before("import threading, time; threading.Thread(target=time.sleep, args=(60,)).start()"),
         "threads_left",
@@ -160,8 +204,6 @@ RUN = {  # what matters is what it does: real processes
         "",
         "relu.py",
     ),
-    "chdir/relu.py": (before("import os; os.chdir('/')"), "chdir", IN_A_SANDBOX, "", "relu.py"),
-    "no_builtins/relu.py": (before("import builtins; builtins.sum = builtins.len = None"), "no_builtins", 0, "ended itself", "relu.py"),
 }
 MARK = f"{os.getpid()}.{id(READ)}"
 
@@ -189,20 +231,25 @@ def in_this_process(request, exercise, cases):
     return verdict_of(exercise, attempt(request["impl"], exercise, cases[:1], request["seed"]), cases[:1])
 
 
-KINDS = {"read": (READ, in_this_process, "1"), "run": (RUN, partial(judge_in_process, time_limit=8), "2")}
+def judged_here(request, exercise, cases):
+    """As `judge_in_process`, but the judge is this process: the solution has one of its own all the same."""
+    return verdict_in(json.dumps(judge(request | {"time_limit": 8})).encode(), exercise, cases)
+
+
+KINDS = {"read": (READ, in_this_process, "1"), "run": (RUN, judged_here, "1"), "left": (LEFT, partial(judge_in_process, time_limit=8), "2")}
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_entry_gives_a_row_and_nobody_else(kind, tmp_path, monkeypatch):
     """A class is graded once and all of it looked at: with a fixture each of pytest's workers would grade it again."""
-    entries, judge, workers = KINDS[kind]
+    entries, way, workers = KINDS[kind]
     hand_in(tmp_path / "class", {name: content for name, (content, *_) in entries.items()})
     if kind == "read":
         hand_in_what_is_odd(tmp_path)
     monkeypatch.setenv("MINIGRAD_TEST", MARK)
     (tmp_path / MARK).mkdir()
     monkeypatch.setenv("TMPDIR", str(tmp_path / MARK))  # a solution's process gets nothing else of the environment
-    monkeypatch.setattr(judging, "judge_in_process", judge)
+    monkeypatch.setattr(judging, "judge_in_process", way)
     rows = grade(tmp_path, "--json", str(tmp_path / "results.json"), "--workers", workers)
     table = {row["submission"]: row for row in rows}
     problems = [(path, row) for path, (_, name, *right) in entries.items() if not fits(row := table.get(name), *right)]

@@ -1,10 +1,9 @@
-"""Grading: whatever is handed in, the class's run goes on, and every 0 has its sentence. Children are real processes here."""
+"""Grading: whatever is handed in, the class's run goes on, and every 0 has its sentence. Solutions run in real processes here."""
 
 import csv
 import json
 import sys
 import zipfile
-from functools import partial
 
 import pytest
 
@@ -12,7 +11,8 @@ from minigrad.coursework import __main__
 from minigrad.coursework.exercises import find
 from minigrad.coursework.grade import judging
 from minigrad.coursework.homework import read_homework
-from minigrad.coursework.judge.process import judge_in_process
+from minigrad.coursework.judge.answer import verdict_in
+from minigrad.coursework.judge.request import judge
 from minigrad.coursework.release.notebooks import notebook_text
 from minigrad.coursework.worksheets import parts_of, worksheet
 
@@ -76,13 +76,18 @@ def graded(folder, *options):
         return list(csv.DictReader(file))
 
 
+def judge_here(request, exercise, cases):
+    """As `judge_in_process`, but the judge is this process: the solution has one of its own all the same."""
+    return verdict_in(json.dumps(judge(request | {"time_limit": 2})).encode(), exercise, cases)
+
+
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="memory is limited on Linux alone, and signals exist on POSIX alone")
 def test_everybody_gets_points_and_a_sentence(tmp_path, monkeypatch):
     """A class is graded once and all of it looked at: with a fixture each of pytest's workers would grade it again."""
     for name, (content, _, _) in HANDED_IN.items():
         hand_in(tmp_path / "class", name, content)
-    monkeypatch.setattr(judging, "judge_in_process", partial(judge_in_process, time_limit=2))
-    table = {row["submission"]: row for row in graded(tmp_path, "--json", str(tmp_path / "results.json"))}
+    monkeypatch.setattr(judging, "judge_in_process", judge_here)
+    table = {row["submission"]: row for row in graded(tmp_path, "--workers", "1", "--json", str(tmp_path / "results.json"))}
     results = {each["submission"]: each for each in json.loads((tmp_path / "results.json").read_text())["submissions"]}
     assert list(table) == sorted(HANDED_IN)
     assert [path.name for path in (tmp_path / "class" / "right").iterdir()] == ["relu.py"]
@@ -107,8 +112,9 @@ def test_a_second_run_gives_the_same_bytes(tmp_path):
     assert first.startswith(b"\xef\xbb\xbfsubmission,exercise,earned,possible,status,cause,file,late,id\r\n")
 
 
-def test_archives_and_notebooks_are_read_in_place(tmp_path):
+def test_archives_and_notebooks_are_read_in_place(tmp_path, monkeypatch):
     """And nothing is unpacked by a name of its own."""
+    monkeypatch.setattr(judging, "judge_in_process", judge_here)
     (tmp_path / "homework.ini").write_text(INI)
     (tmp_path / "class").mkdir()
     solved = notebook_text(read_homework(tmp_path / "homework.ini"), "solution")
@@ -120,7 +126,7 @@ def test_archives_and_notebooks_are_read_in_place(tmp_path):
         archive.writestr("__MACOSX/relu.py", "nothing")
     (tmp_path / "class" / "damaged.zip").write_bytes(b"PK and no more")
     (tmp_path / "class" / "=cmd.py").write_text(RELU.format("pass"))
-    rows = {row["submission"]: (row["earned"], row["cause"]) for row in graded(tmp_path)}
+    rows = {row["submission"]: (row["earned"], row["cause"]) for row in graded(tmp_path, "--workers", "1")}
     assert rows == {
         "notebook": ("4", ""), "archive": ("4", ""), "'=cmd": ("4", ""), "broken": ("0", "broken.ipynb is not a notebook"),
         "damaged": ("0", "damaged.zip is no archive that can be opened"),
@@ -132,11 +138,12 @@ def test_archives_and_notebooks_are_read_in_place(tmp_path):
     ("full", "gradient of"), ("hint", "a hidden case (gradients): wrong. dy belongs to the caller: the other tower still needs it."),
     ("category", "a hidden case (gradients): wrong"), ("none", ""),
 ])  # fmt: skip
-def test_what_is_told_of_hidden_cases(feedback, told, tmp_path):
+def test_what_is_told_of_hidden_cases(feedback, told, tmp_path, monkeypatch):
+    monkeypatch.setattr(judging, "judge_in_process", judge_here)
     hand_in(tmp_path / "class", "ada", RELU.format("dy *= self.positive"))
     (tmp_path / "homework.ini").write_text(INI.replace("hint", feedback))
     words = ["grade", str(tmp_path / "class"), "--homework", str(tmp_path / "homework.ini"), "--json", str(tmp_path / "results.json")]
-    assert __main__.main(words) == 0
+    assert __main__.main([*words, "--workers", "1"]) == 0
     output = json.loads((tmp_path / "results.json").read_text())["submissions"][0]["tests"][0]["output"]
     after_public = output.rpartition("kinks · seed 0")[2]
     assert told in after_public and ("hidden" in after_public) == (feedback != "none")

@@ -4,14 +4,21 @@ ways in which people write notebooks and files, each with right and with wrong b
 What a kernel does is done here as IPython does it, cell by cell in one namespace; where IPython is installed, by IPython itself."""
 
 import json
+import os
 import random
+import subprocess
+import sys
 
 import pytest
 
 from minigrad.coursework import CheckFailed, check
+from minigrad.coursework.exercises import find
 from minigrad.coursework.judge.cage import sandbox_for
-from minigrad.coursework.judge.request import judge
+from minigrad.coursework.judge.guard import refusal
+from minigrad.coursework.judge.library import write_library
+from minigrad.coursework.judge.request import conversation, judge, opened
 
+(RELU,) = find(["relu.backward"])
 GOOD = """class ReLU(Layer):
     def forward(self, x):
         self.positive = x > 0
@@ -132,12 +139,36 @@ def checked(cells):
     return True
 
 
-def graded(cells, folder, sandbox="auto"):
+def write_notebook(path, cells):
     code = [{"cell_type": "code", "metadata": {}, "outputs": [], "execution_count": None, "source": cell} for cell in cells]
-    (folder / "homework.ipynb").write_text(json.dumps({"cells": code, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}))
+    path.write_text(json.dumps({"cells": code, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}))
+
+
+def graded(cells, folder, sandbox="auto"):
+    write_notebook(folder / "homework.ipynb", cells)
     request = {"impl": str(folder / "homework.ipynb"), "exercise": "relu.backward", "seed": 0, "cases": ["worked", "flat"]}
-    verdict = judge(request | {"sandbox": sandbox_for(sandbox)})
-    return verdict["status"] == "passes", verdict
+    return judge(request | {"sandbox": sandbox_for(sandbox)})
+
+
+@pytest.fixture(scope="module")
+def cage(tmp_path_factory):
+    """(the session of a cage for one solution after the other, the folder that it reads): to start one for each takes longer."""
+    library, work = tmp_path_factory.mktemp("library"), tmp_path_factory.mktemp("work")
+    write_library(library, RELU)
+    session = opened(library, work, sandbox_for("auto"), 3600, ())
+    yield session, work
+    session.cage.close()
+
+
+def graded_in(cage, cells):
+    """Whether the notebook of these cells passes, as `judge` has it loaded and tried; and why not."""
+    session, work = cage
+    path = work / f"homework{session.calls}.ipynb"
+    write_notebook(path, cells)
+    if sentence := refusal(path, RELU):
+        return False, sentence
+    result = conversation(session, path, RELU, [case for case in RELU.cases if case.name in ("worked", "flat")], 0)
+    return result.status == "passes", result.cause
 
 
 def programs(number, seed):
@@ -149,19 +180,19 @@ def programs(number, seed):
     return [(*each, rng.choice(RIGHT if k % 2 else WRONG)) for k, each in enumerate(every[:number])]
 
 
-FAST = [pytest.param(*each, id="-".join(each[:3]) + f"-{k}") for k, each in enumerate(programs(40, 1))]
+FAST = [pytest.param(*each, id="-".join(each[:3]) + f"-{k}") for k, each in enumerate(programs(50, 1))]
 SLOW = [pytest.param(*each, id="-".join(each[:3]) + f"-{k}", marks=pytest.mark.slow) for k, each in enumerate(programs(300, 2))]
 
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("way, helper, magic, factor", FAST + SLOW)
-def test_grade_says_what_check_says(way, helper, magic, factor, tmp_path, monkeypatch, capsys):
+def test_grade_says_what_check_says(way, helper, magic, factor, cage, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path))
     cells = program(way, helper, magic, factor)
     # IPython 9 breaks lines at signs at which Python does not, so that such a cell fails there; graded it is what Python makes of it.
     passes = factor in RIGHT if magic == "separator" else checked(cells)
-    found, verdict = graded(cells, tmp_path)
-    assert found == passes, (verdict["cause"], cells)
+    found, cause = graded_in(cage, cells)
+    assert found == passes, (cause, cells)
     assert passes == (factor in RIGHT), cells
 
 
@@ -181,8 +212,20 @@ ORDINARY = (  # what a notebook does besides; the fences, where there is no sand
 @pytest.mark.parametrize("sandbox", ["auto", "off"])
 def test_what_notebooks_do_besides_is_allowed(sandbox, tmp_path):
     """All cells of a notebook run in one loop of events, as in a kernel, so that one awaits what another has begun."""
-    verdict = graded(["import numpy as np", *ORDINARY, MODULE.replace("self.positive\n", "self.positive * ONE\n")], tmp_path, sandbox)[1]
+    verdict = graded(["import numpy as np", *ORDINARY, MODULE.replace("self.positive\n", "self.positive * ONE\n")], tmp_path, sandbox)
     assert verdict["status"] == "passes", verdict
+
+
+def test_the_loop_of_all_cells_is_closed_in_the_end(tmp_path):
+    """Nothing of it is left to be complained about, as Python does of what nobody has closed (-X dev)."""
+    (tmp_path / "homework.ipynb").write_text(
+        json.dumps({"cells": [{"cell_type": "code", "source": "import asyncio\nawait asyncio.sleep(0)"}]})
+    )
+    line = "from minigrad.coursework.judge.caged.modules import import_file; print(import_file('homework.ipynb').__problems__)"
+    paths = {"PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path))}
+    command = [sys.executable, "-W", "always::ResourceWarning", "-c", line]
+    done = subprocess.run(command, cwd=tmp_path, env=os.environ | paths, capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("[]\n", "")
 
 
 # ---- files
@@ -208,7 +251,7 @@ def test_text_is_read_as_python_reads_it(content, points, tmp_path):
 @pytest.mark.parametrize("line", ["from helpers import mask", "%run helpers.py", "%run -i ./helpers"])
 def test_a_notebook_runs_the_files_beside_it(line, tmp_path):
     (tmp_path / "helpers.py").write_text("def mask(p):\n    return p\n")
-    verdict = graded([line, MODULE.replace("self.positive\n", "mask(self.positive)\n")], tmp_path)[1]
+    verdict = graded([line, MODULE.replace("self.positive\n", "mask(self.positive)\n")], tmp_path)
     assert verdict["status"] == "passes", verdict["cause"]
 
 

@@ -3,7 +3,10 @@
 import numpy as np
 import pytest
 
+from minigrad.coursework.exercises import find
 from minigrad.coursework.judge.comparison import Value
+from minigrad.coursework.judge.runner import run
+from minigrad.coursework.source import plant
 
 
 @pytest.mark.parametrize("yours, expected, said", [
@@ -16,3 +19,13 @@ from minigrad.coursework.judge.comparison import Value
 def test_values_say_what_is_wrong(yours, expected, said):
     assert Value("y", yours, expected).sentence().startswith(said)
     assert bool(said) == bool(Value("y", yours, expected).sentence())
+
+
+@pytest.mark.parametrize("number", [10**400, -(10**400), 2**64], ids=["large", "small", "just too large"])
+def test_a_number_that_no_dtype_holds_is_wrong_and_no_error(number):
+    """Nor is it what a known mistake gives."""
+    (loss,) = find(["loss.forward"])
+    solution = type(loss.source.__name__, (plant(loss.source),), {"forward": lambda self, logits, labels: number})
+    result = run(loss, solution)
+    assert result.status == "wrong" and result.earned == 0 and result.cause
+    assert not Value("y", number, 1.0).equals(Value("y", 1.0, 1.0)) and not Value("y", 1.0, 1.0).equals(Value("y", number, 1.0))

@@ -104,7 +104,11 @@ TOPS = {  # at the top of the file
     "p.fork_exec([b'touch', (ROOT + '/touched').encode()], [b'/usr/bin/touch'], True, (w,), None, None, -1, -1, -1, -1, -1, -1, r, w, "
     "True, False, 0, None, None, None, -1, None, False)\ntime.sleep(1)",
     "many_files": "for i in range(64): open(f'/tmp/{i}', 'wb').write(bytes(1 << 25))",
-    "memory": "x = [np.ones(1 << 28) for _ in range(64)]",
+    "memory": f"x = [np.zeros(1 << 28) for _ in range(64)]\nprint({LOOT!r})",
+    "memory_that_outlives_it": "import _posixshmem\nos.ftruncate(_posixshmem.shm_open('/mallory', os.O_CREAT | os.O_RDWR, 0o600), 1)",
+    "slower_judge": "os.setpriority(os.PRIO_PROCESS, os.getppid(), 19)\nos.sched_setaffinity(os.getppid(), {0})",
+    "other_processes": "N = [p for p in os.listdir('/proc') if p.isdigit()]\n"
+    f"if len(N) > 8: print({LOOT!r})",
 }  # fmt: skip
 INSIDES = {  # in backward, while the judge waits for it
     "gc": "import gc\n        for a in gc.get_objects():\n            if isinstance(a, np.ndarray) and a.shape == dy.shape: return a",
@@ -121,7 +125,13 @@ INSIDES = {  # in backward, while the judge waits for it
     "lying_shape": "return type('A', (np.ndarray,), {'shape': property(lambda s: (1 << 40,)), 'nbytes': 0})(dy.shape)",
     "endless_parameters": "type(self).parameters = lambda s: iter(lambda: 0, 1)",
     "nan": "return dy * np.nan",
-    "huge": "return np.zeros((1 << 29,), np.uint8)",
+    "huge": "type(self).backward = lambda self, dy: dy * 0\n        return np.zeros((1 << 28) + 1, np.uint8)",
+    "large_parameters": "from minigrad.coursework import Parameter\n        a = np.broadcast_to(np.float64(0), 1 << 25)\n"
+    "        type(self).parameters = lambda self: iter([Parameter(str(i), a) for i in range(6)])",
+    "large_network": "return type('N', (), {'layers': {}, '__repr__': lambda self: 'Linear(16384, 16384)'})()",
+    "emptied": "dy[...] = 0\n        return dy",
+    "whole_number": "return 10**400",
+    "group_of_errors": "raise ExceptionGroup('x', [ValueError()])",
     "sleeps": "time.sleep(1e6)",
     "spins": "while True: pass",
     "not_written": "raise NotImplementedError",
@@ -141,7 +151,8 @@ TOGETHER = {
     "the solution": ("library_class", "library_method", "plain", "library_source", "layers_source", "torch", "stack_of_frames"),
     "files": ("homework", "other_work", "grades", "remove", "rename", "link", "folder_opened", "from_another_folder", "lying_path",
               "two_faced_path", "database", "fifo", "own_file"),
-    "processes": ("network", "shell", "system", "kill_parent", "ctypes", "fork_exec", "environment"),
+    "processes": ("network", "shell", "system", "kill_parent", "ctypes", "fork_exec", "environment", "memory_that_outlives_it",
+                  "slower_judge", "other_processes"),
 }  # fmt: skip
 
 
@@ -154,6 +165,8 @@ def one_after_the_other(names):
     )
 
 
+ENDLESS = ("fork_bomb", "read_the_requests", "endless_list", "endless_parameters", "sleeps", "spins", "recursion")
+SOON = 0.6  # seconds
 ATTACKS = {name: (text, "pass") for name, text in TOPS.items()} | {name: ("", text) for name, text in INSIDES.items()}
 ATTACKS |= {f"{kind}, together": (one_after_the_other(names), "pass") for kind, names in TOGETHER.items()}
 CAGED = pytest.mark.skipif(not bubblewrap_works(), reason="there is no bubblewrap")
@@ -197,12 +210,23 @@ def contents(folder):
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the limits are Linux's")
 @pytest.mark.parametrize("name, sandbox", TRIED)
 def test_no_attack_earns_or_touches_anything(name, sandbox, school, monkeypatch, capsys):
+    import resource  # missing on Windows
+
     (folder, port, heard), tokens = school, []
 
     class Watched(Cage):
         def __init__(self, *args):
             super().__init__(*args)
             tokens.append(self.token)
+
+        def fence_request(self, forbidden):
+            return super().fence_request(forbidden) | ({"seconds": SOON} if name in ENDLESS else {})
+
+        def ask(self, message):
+            answer = super().ask(message)
+            if name in ENDLESS and self.seconds != SOON:  # its process has begun, and time is all that ends it
+                self.seconds, self.waited = SOON, 0.0
+            return answer
 
     monkeypatch.setattr(requests, "Cage", Watched)
     monkeypatch.setenv("MINIGRAD_SECRET", "20121203")
@@ -211,12 +235,15 @@ def test_no_attack_earns_or_touches_anything(name, sandbox, school, monkeypatch,
     work.mkdir()
     (work / "relu.py").write_text(RELU.format(root=str(folder), port=port, top=top, inside=inside))
     before, begin, absolute, total = contents(folder), time.monotonic(), np.abs, abs
+    share, peak = (os.nice(0), os.sched_getaffinity(0)), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     verdict = verdict_on(work / "relu.py", sandbox)
     assert verdict["earned"] == 0 and verdict["status"] in ("wrong", "not started"), verdict
     assert verdict["cause"] and len(verdict["cause"]) < 3000 and "20121203" not in str(verdict)
     assert time.monotonic() - begin < 60
     assert contents(folder) == before and not os.path.lexists(folder / "etc") and not heard
     assert np.abs is absolute and abs is total and not any(map(marked, tokens))
+    assert (os.nice(0), os.sched_getaffinity(0)) == share and not os.path.exists("/dev/shm/mallory")
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - peak < 600_000, "kilobytes: an answer grows in the judge"
     assert LOOT not in verdict["output"]
     assert tokens or "is not allowed here" in verdict["cause"] or "from this project" in verdict["cause"]
     assert capsys.readouterr().out == ""

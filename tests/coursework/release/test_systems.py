@@ -2,6 +2,7 @@
 
 import ast
 import contextlib
+import functools
 import io
 import json
 import os
@@ -37,13 +38,13 @@ def course(tmp_path, monkeypatch):
     (tmp_path / "autograded").mkdir()
     monkeypatch.chdir(tmp_path / "autograded")
     monkeypatch.setattr(judging, "judge_in_process", lambda request, exercise, cases: judge(request | {"sandbox": None}))
-    monkeypatch.setattr(
-        from_file,
-        "judged_notebook",
-        lambda id, homework: one_file.judged(
-            from_file.notebook_in(tmp_path / "autograded", homework), from_file.file_above(tmp_path / "autograded", homework), id
-        ),
-    )
+    judged = functools.cache(lambda notebook, content, file, id: one_file.judged(notebook, file, id))  # once, as judged_notebook does
+
+    def judged_here(id, homework):
+        notebook = from_file.notebook_in(tmp_path / "autograded", homework)
+        return judged(notebook, notebook.read_bytes(), from_file.file_above(tmp_path / "autograded", homework), id)
+
+    monkeypatch.setattr(from_file, "judged_notebook", judged_here)
     return tmp_path
 
 

@@ -1,10 +1,11 @@
 // The CUDA runtime's entry points, as CuPy calls them: memory, devices, streams, events. fake_cuda.py puts them in the place of those in
 // CuPy's wheel. Fresh memory is NaN; an address tells which GPU it lies on; what leaves its allocation is a problem.
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <algorithm>
 
-#include "streams.h"
+#include "graphs.h"
 
 // ---- memory
 struct Block {
@@ -21,14 +22,29 @@ static const Block* block_of(const void* p, uintptr_t* base = nullptr) {
   if (base) *base = it->first;
   return &it->second;
 }
+// NaN everywhere. Large memory is mapped, piece by piece, to one that holds it, which is copied where somebody writes.
+static void poison(char* p, size_t size) {
+  const size_t piece = 1 << 20;
+  static int nan = -1;
+  if (nan < 0) {
+    std::vector<char> ones(piece, -1);
+    nan = memfd_create("nan", 0);
+    if (write(nan, ones.data(), piece) != (ssize_t)piece) abort();
+  }
+  for (; size >= piece; p += piece, size -= piece)
+    if (mmap(p, piece, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED, nan, 0) == MAP_FAILED) abort();
+  memset(p, 0xff, size);
+}
 static void* fresh(size_t size) {
   void* p = mmap(nullptr, size + 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (p == MAP_FAILED) return nullptr;
-  if (settings.policy != NEVER) memset(p, 0xff, size);
+  if (settings.policy != NEVER) poison((char*)p, size);
   return p;
 }
+static std::vector<std::pair<void*, size_t>> freed;  // but still mapped, until the next reset
 API Status fake_cudaMalloc(void** p, size_t size) {
   LOCK;
+  if (mine && mine->mode != cudaStreamCaptureModeRelaxed) return refused_while_capturing();
   if (used[current] + size > (size_t)settings.memory) return cudaErrorMemoryAllocation;
   *p = fresh(size);
   blocks[(uintptr_t)*p] = {size, current};
@@ -39,6 +55,7 @@ API Status fake_cudaMalloc(void** p, size_t size) {
 API Status fake_cudaFree(void* p) {
   LOCK;
   if (!p) return 0;
+  if (mine) return refused_while_capturing();  // it would wait for the GPU
   auto it = blocks.find((uintptr_t)p);
   if (it == blocks.end()) {
     problem("cudaFree of what was not allocated");
@@ -46,7 +63,12 @@ API Status fake_cudaFree(void* p) {
   }
   drain_all(-1);
   used[it->second.device] -= it->second.size;
-  munmap(p, it->second.size + 8192);
+  if (counts["captures"]) {  // a graph that still reads it finds NaN, so that a test fails and does not crash
+    if (settings.policy != NEVER) poison((char*)p, it->second.size);
+    freed.push_back({p, it->second.size});
+  } else {
+    munmap(p, it->second.size + 8192);
+  }
   blocks.erase(it);
   counts["cudaFree"]++;
   return 0;
@@ -89,6 +111,13 @@ API Status fake_cudaPointerGetAttributes(cudaPointerAttributes* a, const void* p
   a->devicePointer = (void*)p;
   return 0;
 }
+// Whether work cannot be done, since it is of a graph, and the memory that it knows was freed meanwhile
+static bool lost(bool of_graph, const std::string& name, std::vector<const void*> pointers) {
+  if (of_graph)
+    for (const void* p : pointers)
+      if (!block_of(p)) return problem("%s of a graph: its memory was freed", name.c_str()), true;
+  return false;
+}
 static const char* inside(const void* p, size_t n) {
   uintptr_t base;
   auto* b = block_of(p, &base);
@@ -97,15 +126,18 @@ static const char* inside(const void* p, size_t n) {
 API Status fake_cudaMemcpyAsync(void* d, const void* s, size_t n, int kind, void* h) {
   LOCK;
   auto* st = stream_of(h);
+  if (mine && !st->nonblocking) return refused_while_capturing();
   auto *bd = block_of(d), *bs = block_of(s);
   int dd = bd ? bd->device : -2, ds = bs ? bs->device : -2;
   if ((dd >= 0 && inside(d, n)) || (ds >= 0 && inside(s, n))) problem("copy leaves its allocation");
+  if (st->capture && (dd == -2 || ds == -2)) return refused_in_capture(st);  // memory that is not pinned
   if (kind == cudaMemcpyHostToDevice && (ds >= 0 || dd < 0)) problem("H2D copy of %d to %d", ds, dd);
   if (kind == cudaMemcpyDeviceToHost && (dd >= 0 || ds < 0)) problem("D2H copy of %d to %d", ds, dd);
   if (dd >= 0 && ds >= 0) {
     counts[dd == ds ? "copy D2D" : settings.peers ? "copy peer" : "copy through host"]++;
     counts[dd == ds ? "bytes D2D" : "bytes peer"] += n;
-    push(st, {nullptr, nullptr, [=] { memcpy(d, s, n); }, "copy D2D"});
+    const bool of_graph = st->capture != nullptr;
+    push(st, {nullptr, nullptr, [=] { lost(of_graph, "copy", {d, s}) || memcpy(d, s, n); }, "copy D2D"});
   } else if (dd >= 0) {
     counts[ds == -1 ? "copy H2D pinned" : "copy H2D pageable"]++;
     counts["bytes H2D"] += n;
@@ -128,6 +160,7 @@ API Status fake_cudaMemcpyAsync(void* d, const void* s, size_t n, int kind, void
 API Status fake_cudaMemcpy(void* d, const void* s, size_t n, int kind) {
   LOCK;
   counts["cudaMemcpy (synchronous)"]++;
+  if (mine) return refused_while_capturing();
   Status r = fake_cudaMemcpyAsync(d, s, n, kind, nullptr);
   drain(stream_of(nullptr));
   return r;
@@ -135,6 +168,7 @@ API Status fake_cudaMemcpy(void* d, const void* s, size_t n, int kind) {
 API Status fake_cudaMemsetAsync(void* d, int v, size_t n, void* h) {
   LOCK;
   counts["memset"]++;
+  if (mine && !stream_of(h)->nonblocking) return refused_while_capturing();
   push(stream_of(h), {nullptr, nullptr, [=] { memset(d, v, n); }, "memset"});
   return 0;
 }
@@ -187,6 +221,7 @@ API Status fake_cudaGetDeviceProperties(cudaDeviceProp* p, int) {
 API Status fake_cudaDeviceSynchronize() {
   LOCK;
   counts["waits: device"]++;
+  if (mine) return refused_while_capturing();
   drain_all(current);
   return 0;
 }
@@ -235,17 +270,14 @@ API Status fake_cudaStreamDestroy(void* h) {
 API Status fake_cudaStreamSynchronize(void* h) {
   LOCK;
   counts["waits: stream"]++;
+  if (stream_of(h)->capture) return refused_in_capture(stream_of(h));
   drain(stream_of(h));
   return 0;
 }
 API Status fake_cudaStreamQuery(void* h) {
   LOCK;
+  if (stream_of(h)->capture) return refused_in_capture(stream_of(h));
   return stream_of(h)->q.empty() ? 0 : cudaErrorNotReady;
-}
-API Status fake_cudaStreamIsCapturing(void*, int* s) {
-  *s = 0;
-  counts["cudaStreamIsCapturing"]++;
-  return 0;
 }
 API Status fake_cudaStreamGetFlags(void* h, unsigned* f) {
   *f = stream_of(h)->nonblocking;
@@ -276,6 +308,8 @@ API Status fake_cudaEventRecord(void* h, void* sh) {
     problem("event of GPU %d recorded on a stream of GPU %d", e->device, s->device);
     return cudaErrorInvalidResourceHandle;
   }
+  if (s->capture) return record(s, e), 0;
+  e->capture = nullptr;
   e->last = std::make_shared<Record>();
   push(s, {e->last, nullptr, nullptr, "event"});
   return 0;
@@ -284,12 +318,14 @@ API Status fake_cudaStreamWaitEvent(void* sh, void* h, unsigned) {
   LOCK;
   counts["stream wait"]++;
   auto* e = (Event*)h;
+  if (e->capture || stream_of(sh)->capture) return wait_in_capture(stream_of(sh), e);
   if (e->last && !(e->last->done)) push(stream_of(sh), {nullptr, e->last, nullptr, "event"});
   return 0;
 }
 API Status fake_cudaEventSynchronize(void* h) {
   LOCK;
   counts["waits: event"]++;
+  if (auto c = ((Event*)h)->capture) return spoil(c.get()), cudaErrorCapturedEvent;
   wait_for(((Event*)h)->last);
   return 0;
 }
@@ -298,6 +334,7 @@ API Status fake_cudaEventQuery(void* h) {
   spurious();
   auto* e = (Event*)h;
   counts["event query"]++;
+  if (e->capture) return spoil(e->capture.get()), cudaErrorCapturedEvent;
   return !e->last || e->last->done ? 0 : cudaErrorNotReady;
 }
 API Status fake_cudaEventElapsedTime(float* ms, void* a, void* b) {

@@ -78,6 +78,7 @@ API Status cuLaunchKernel(void* h, unsigned gx, unsigned gy, unsigned gz, unsign
   auto* f = (Function*)h;
   auto* s = stream_of(sh);
   counts["kernels"]++;
+  if (mine && !s->nonblocking) return refused_while_capturing();
   if (settings.policy == NEVER) return 0;
   counts["kernel " + f->name]++;
   if (f->device != current) {
@@ -105,10 +106,16 @@ API Status cuLaunchKernel(void* h, unsigned gx, unsigned gy, unsigned gz, unsign
       else if (b->device != s->device) problem("%s: argument %d is read through peer access", f->name.c_str(), i);
     }
   }
+  const bool of_graph = s->capture != nullptr;
   push(s, {nullptr, nullptr,
            [=] {
              std::vector<void*> a;
-             for (auto& v : *values) a.push_back(v.data());
+             std::vector<const void*> pointers;
+             for (auto& v : *values) {
+               a.push_back(v.data());
+               if (of_graph && f->kinds[a.size() - 1]) pointers.push_back(*(void**)v.data());
+             }
+             if (lost(of_graph, f->name, pointers)) return;
              f->launch(gx, bx, a.data());
            },
            f->name});
@@ -204,6 +211,7 @@ API Status nvrtcGetLoweredName(void*, const char* n, const char** o) {
 struct Handle {
   Stream* stream;
   int device;
+  bool workspace = false;
 };
 API Status cublasCreate_v2(void** h) {
   LOCK;
@@ -223,6 +231,14 @@ API Status cublasDestroy_v2(void* h) {
 API Status cublasSetStream_v2(void* h, void* s) {
   LOCK;
   ((Handle*)h)->stream = stream_of(s);
+  ((Handle*)h)->workspace = false;  // cuBLAS goes back to its own
+  return 0;
+}
+API Status cublasSetWorkspace_v2(void* h, void* p, size_t n) {
+  LOCK;
+  ((Handle*)h)->workspace = true;
+  auto* b = block_of(p);
+  if (!b || b->device != ((Handle*)h)->device || inside(p, n) || (uintptr_t)p % 256) problem("a workspace of cuBLAS that is none");
   return 0;
 }
 API Status cublasGetVersion_v2(void*, int* v) {
@@ -256,19 +272,51 @@ static void gemm(bool ta, bool tb, int m, int n, int k, const T* A, int lda, con
     for (int i = 0; i < m; ++i) column[i] = add ? column[i] + c[i] : c[i];
   }
 }
-API Status cublasGemmEx(void* h, int ta, int tb, int m, int n, int k, const void* alpha, const void* A, int, int lda, const void* B, int, int ldb,
+// CUDA_R_16BF: the upper half of a float
+static const int BFLOAT16 = 14;
+static std::vector<float> widened(const void* numbers, int rows, int columns, int ld) {
+  std::vector<float> wide((size_t)ld * (columns - 1) + rows);
+  for (size_t i = 0; i < wide.size(); ++i) {
+    const uint32_t bits = (uint32_t)((const uint16_t*)numbers)[i] << 16;
+    memcpy(&wide[i], &bits, 4);
+  }
+  return wide;
+}
+static uint16_t narrowed(float number) {  // the nearest, of two the even one
+  if (number != number) return 0x7fff;
+  uint32_t bits;
+  memcpy(&bits, &number, 4);
+  const uint32_t half = bits & 0xffff, above = bits >> 16;
+  return above + (half > 0x8000 || (half == 0x8000 && above % 2));
+}
+static void gemm_of_bfloat16(bool ta, bool tb, int m, int n, int k, const void* A, int lda, const void* B, int ldb, bool add, void* C, int type,
+                             int ldc) {
+  const auto a = widened(A, ta ? k : m, ta ? m : k, lda), b = widened(B, tb ? n : k, tb ? k : n, ldb);
+  if (type == 0) return gemm<float>(ta, tb, m, n, k, a.data(), lda, b.data(), ldb, add, (float*)C, ldc);
+  std::vector<float> c((size_t)m * n);
+  gemm<float>(ta, tb, m, n, k, a.data(), lda, b.data(), ldb, false, c.data(), m);
+  for (int j = 0; j < n; ++j)
+    for (int i = 0; i < m; ++i) ((uint16_t*)C)[(size_t)j * ldc + i] = narrowed(c[(size_t)j * m + i]);
+}
+API Status cublasGemmEx(void* h, int ta, int tb, int m, int n, int k, const void* alpha, const void* A, int of, int lda, const void* B, int of_b, int ldb,
                         const void* beta, void* C, int type, int ldc, int compute, int) {
   LOCK;
   auto* handle = (Handle*)h;
   auto* s = handle->stream;
   counts["gemm"]++;
+  if (s->capture && !handle->workspace) problem("a product that is captured with memory that cuBLAS gives to others");
   if (settings.policy == NEVER) return 0;
   counts["gemm compute type " + std::to_string(compute)]++;
   if (s->device != current || handle->device != current) {
     problem("gemm on a stream of GPU %d while GPU %d is current", s->device, current);
     return 7;
   }
-  auto number = [&](const void* p) { return type == 0 ? *(const float*)p : *(const double*)p; };  // read now, as cuBLAS does
+  const bool half = of == BFLOAT16;
+  if (of_b != of || !(of == type || (half && type == 0)) || (half && compute != 68)) {  // 68: CUBLAS_COMPUTE_32F
+    problem("gemm of types %d and %d that gives %d, computed in %d: not modelled", of, of_b, type, compute);
+    return 15;
+  }
+  auto number = [&](const void* p) { return type == 0 || half ? *(const float*)p : *(const double*)p; };  // read now, as cuBLAS does
   const bool add = number(beta) == 1;
   if (number(alpha) != 1 || (!add && number(beta) != 0)) problem("gemm with alpha %g, beta %g: not modelled", number(alpha), number(beta));
   if (lda < (ta ? k : m) || ldb < (tb ? n : k) || ldc < m) {
@@ -279,10 +327,16 @@ API Status cublasGemmEx(void* h, int ta, int tb, int m, int n, int k, const void
     auto* b = block_of(p);
     if (!b || b->device != s->device) problem("gemm with memory of GPU %d on GPU %d", b ? b->device : -2, s->device);
   }
-  if ((uintptr_t)A % 16 || (uintptr_t)B % 16 || (uintptr_t)C % 16 || lda % 4 || ldb % 4 || ldc % 4) { counts["gemm unaligned for TF32"]++; }
+  if (half) counts["gemm of bfloat16"]++;
+  const int row = half ? 8 : 4;
+  if ((uintptr_t)A % 16 || (uintptr_t)B % 16 || (uintptr_t)C % 16 || lda % row || ldb % row || ldc % 4) { counts["gemm unaligned for TF32"]++; }
+  if (half && type == BFLOAT16 && add) problem("gemm that adds to bfloat16: not modelled");
+  const bool of_graph = s->capture != nullptr;
   push(s, {nullptr, nullptr,
            [=] {
-             if (type == 0) gemm<float>(ta, tb, m, n, k, (const float*)A, lda, (const float*)B, ldb, add, (float*)C, ldc);
+             if (lost(of_graph, "gemm", {A, B, C})) return;
+             if (half) gemm_of_bfloat16(ta, tb, m, n, k, A, lda, B, ldb, add, C, type, ldc);
+             else if (type == 0) gemm<float>(ta, tb, m, n, k, (const float*)A, lda, (const float*)B, ldb, add, (float*)C, ldc);
              else gemm<double>(ta, tb, m, n, k, (const double*)A, lda, (const double*)B, ldb, add, (double*)C, ldc);
            },
            "gemm"});
@@ -297,7 +351,11 @@ API long fake_count(const char* what) {
 // Everything as if the process had just begun, but for what is allocated.
 API void fake_reset(unsigned seed) {
   LOCK;
+  for (auto* stream : streams) stream->capture = nullptr;
+  mine = nullptr;
   drain_all(-1);
+  for (auto& [p, size] : freed) munmap(p, size + 8192);
+  freed.clear();
   settings = Settings();
   rng.seed(seed);
   counts.clear();

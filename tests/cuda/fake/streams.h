@@ -59,17 +59,23 @@ struct Op {
   std::function<void()> work;
   std::string name;
 };
+struct Capture;
 struct Stream {
   int device;
   bool nonblocking;
   int id;
   std::deque<Op> q;
   unsigned priority = 0;
+  bool branch = false;  // of a graph at work, see graphs.h
+  std::shared_ptr<Capture> capture = nullptr;  // what is being recorded, in place of being done
+  int column = 0;                              // which of its streams this one is
 };
 struct Event {
   int device;
   bool timing;
   std::shared_ptr<Record> last;
+  std::shared_ptr<Capture> capture = nullptr;  // where it was recorded last, if in one
+  int number = 0;                              // of its records
 };
 static std::vector<Stream*> streams;
 static thread_local int current = 0;
@@ -160,7 +166,9 @@ static void spurious() {  // a GPU makes progress whenever it likes
     step(can[rng() % can.size()]);
   }
 }
+static void capture(Stream* s, Op op);
 static void push(Stream* s, Op op) {
+  if (s->capture) return capture(s, std::move(op));
   s->q.push_back(std::move(op));
   if (settings.policy == AT_ONCE) {
     while (!s->q.empty()) {

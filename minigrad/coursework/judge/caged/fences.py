@@ -38,11 +38,16 @@ def limit(memory, seconds, processes):
                 resource.setrlimit(getattr(resource, name), (size, size))
 
 
+UNASKED = ("mkfifo", "mknod", "chroot", "sync", "setpriority", "sched_setaffinity", "sched_setparam", "sched_setscheduler")
+SHARED = {"_posixsubprocess": ("fork_exec",), "_posixshmem": ("shm_open", "shm_unlink"), "_multiprocessing": ("SemLock", "sem_unlink")}
+
+
 def take_away():
-    """Take away what Python does outside without asking any hook."""
-    for module, name in (("os", "mkfifo"), ("os", "mknod"), ("posix", "mkfifo"), ("posix", "mknod"), ("_posixsubprocess", "fork_exec")):
-        with contextlib.suppress(ImportError, AttributeError):
-            delattr(__import__(module), name)
+    """Take away what Python does outside without asking any hook: to files, to other processes, to memory that outlives this one."""
+    for module, names in ({"os": UNASKED, "posix": UNASKED} | SHARED).items():
+        for name in names:
+            with contextlib.suppress(ImportError, AttributeError):
+                delattr(__import__(module), name)
     subprocess._fork_exec = None
 
 

@@ -4,6 +4,7 @@ import __future__
 
 import ast
 import asyncio
+import atexit
 import functools
 import importlib.util
 import inspect
@@ -65,7 +66,7 @@ def import_file(path, as_main=False):
         name = f"_solution_{path.stem}"
         spec = importlib.util.spec_from_loader(name, loader=None, origin=str(path))
         module = importlib.util.module_from_spec(spec)
-        module.__file__ = str(path)
+        module.__file__, module.get_ipython = str(path), Kernel  # which a notebook calls that was saved as a .py file
         sys.modules[name] = module
         if path.suffix == ".ipynb":
             run_cells(module, path.name, texts, as_main)
@@ -91,7 +92,7 @@ def run_cells(module, name, texts, as_main):
     """Run the cells one after the other. As in a kernel, a cell that fails keeps none of the others from running; what was wrong is left in
     module.__problems__, a list of sentences."""
     space, flags = vars(module), ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
-    space |= {"display": lambda *args, **kwargs: None, "get_ipython": Kernel, "__problems__": []}
+    space |= {"display": lambda *args, **kwargs: None, "__problems__": []}
     if as_main:
         space["__name__"] = "__main__"
         sys.modules["__main__"] = module
@@ -128,8 +129,10 @@ async def awaited(code, space):
 
 @functools.cache
 def kernel_loop(thread):
-    """The loop of events of all cells that a thread runs."""
-    return asyncio.new_event_loop()
+    """The loop of events of all cells that a thread runs; it is closed when Python ends, for what a solution keeps may wait in it."""
+    loop = asyncio.new_event_loop()
+    atexit.register(loop.close)
+    return loop
 
 
 class Kernel:

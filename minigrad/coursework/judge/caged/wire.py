@@ -115,7 +115,7 @@ class Reader:
 
     def __init__(self, body, known=(), me=None, network=None, parameter=None):
         self.body, self.at, self.known, self.me, self.network, self.parameter = body, 0, known, me, network, parameter
-        self.arrays = []
+        self.arrays, self.room = [], LARGEST
 
     def decode(self, value, depth=0):
         """Raises BadMessage."""
@@ -134,7 +134,7 @@ class Reader:
             return (tuple if kind == "t" else list)(self.decode(v, depth + 1) for v in content)
         try:
             return getattr(self, f"read_{kind}")(*([content] if kind == "g" else content))
-        except (AttributeError, TypeError, ValueError, OverflowError, KeyError, MemoryError) as error:
+        except (AttributeError, TypeError, ValueError, OverflowError, KeyError, SyntaxError, MemoryError, RecursionError) as error:
             raise BadMessage(f"a value is none of those that are expected ({type(error).__name__})") from None
 
     def take(self, length):
@@ -152,7 +152,7 @@ class Reader:
 
     def read_a(self, dtype, shape, strides, first, length, writeable):
         dtype, memory = plain_dtype(dtype), bytearray(self.take(length))
-        array = placed(memory, dtype, shape, strides, first, length)
+        array = self.placed(memory, dtype, shape, strides, first, length)
         array.flags.writeable = bool(writeable)
         self.arrays.append(array)
         return array
@@ -161,7 +161,15 @@ class Reader:
         other = self.known[k]
         _, length = span(other)
         memory = memory_of(other, length)
-        return placed(memory, plain_dtype(dtype), shape, strides, first, length)
+        return self.placed(memory, plain_dtype(dtype), shape, strides, first, length)
+
+    def placed(self, *where):
+        """An array; those of a message together take no more memory than one may, once they are copied."""
+        array = placed(*where)
+        self.room -= array.nbytes
+        if self.room < 0:
+            raise BadMessage("the arrays of an answer are too large together")
+        return array
 
     def read_n(self, text, identity):
         return self.network(str(text), identity)
