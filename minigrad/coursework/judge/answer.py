@@ -1,10 +1,12 @@
 """The answer of a judging process, read with caution: a verdict of the right form on the right cases, or nothing."""
 
 import json
+import re
 
 LARGEST = 20_000_000  # bytes of an answer
 STATUSES = ("passes", "wrong", "not started")
 LONGEST_CAUSE, LONGEST_MESSAGE = 400, 20_000  # characters that are kept
+ADDRESS = re.compile(r" at 0x[0-9a-f]+", re.IGNORECASE)  # in Python's text of an object
 
 
 def verdict_in(answer, exercise, cases):
@@ -47,9 +49,11 @@ def checked_case(row, case):
 
 def shown(text, longest, kept=""):
     """A text that any file and console can hold: control characters and lone surrogates become escapes, but for those in `kept`; what lies
-    beyond so many characters is cut off and counted. Raises TypeError for what is not a text."""
+    beyond so many characters is cut off and counted. Where an object lies is left out, for it is another place in each run. Raises
+    TypeError for what is not a text."""
     if not isinstance(text, str):
         raise TypeError(f"not a text: {type(text).__name__}")
+    text = ADDRESS.sub(" at 0x...", text)
     cut = text[:longest]
     if not cut.isprintable():
         cut = "".join(sign if sign.isprintable() or sign in kept or sign == " " else escaped(sign) for sign in cut)[:longest]

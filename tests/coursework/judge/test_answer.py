@@ -93,6 +93,7 @@ def test_texts_are_cut_and_escaped():
     with pytest.raises(TypeError, match="not a text: list"):
         shown(["text"], 10)
     assert shown("a\tb\n", 10, "\n\t") == "a\tb\n" and shown("a\tb\n", 10) == "a\\tb\\n"
+    assert shown(repr(object()), 99) == shown(repr([object()])[1:-1], 99) == "<object object at 0x...>"  # two runs give the same bytes
 
 
 @pytest.mark.parametrize("says", [
