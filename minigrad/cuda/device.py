@@ -20,7 +20,7 @@ BLOCKS = 16  # for each multiprocessor, at most: a thread takes several elements
 WORKSPACE = 4 << 30  # bytes for the patches of a convolution, at most
 ENVIRONMENT = {  # unless it says otherwise
     "CUPY_TF32": "1",  # float32 matrices are multiplied in TF32: operands of 10 bits, sums in float32
-    "CUBLAS_WORKSPACE_CONFIG": ":4096:8",  # the same bits each time, with two streams at work on one GPU, too
+    "CUBLAS_WORKSPACE_CONFIG": ":4096:8",  # the same bits each time of CuPy's own products; ours have memory of their own (blas.py)
 }
 REFUSED = "CUBLAS_STATUS_ALLOC_FAILED", "CUBLAS_STATUS_NOT_INITIALIZED"  # cuBLAS says the latter, too, where memory is short
 

@@ -45,8 +45,8 @@ class Conv2d(ImageLayer):
     A CPU keeps only x for backward: building the patches again costs less than keeping them. A GPU keeps them while there is room.
 
     Some convolutions have a faster way than the two methods below, an object with the methods `forward` and `backward`: on a CPU
-    `engine.winograd.Winograd`, on a GPU `cuda.conv.Im2colOnGpu`. The numbers are the same but for rounding, whose errors Winograd's way at
-    most triples."""
+    `engine.winograd.Winograd`, which is told before a backward (`begin_backward`), on a GPU `cuda.conv.Im2colOnGpu`. The numbers are the
+    same but for rounding, whose errors Winograd's way at most triples."""
 
     names = ("W", "b")
     takes_relu = True

@@ -249,13 +249,13 @@ class Run:
         for x, labels in batches:
             self.optimizer.lr = self.schedule.lr * self.warm()
             late = time.monotonic() - saved >= self.checkpoint_every
-            step = self.net, self.loss, self.optimizer, x, labels
+            given = self.net, self.loss, self.optimizer, x, labels
             if self.ranks.size == 1:
                 parts = self.accumulate
-                value, logits = train_in_parts(*step, parts, self.inspect) if parts > 1 else self.step(*step, self.inspect)
+                value, logits = train_in_parts(*given, parts, self.inspect) if parts > 1 else self.step(*given, self.inspect)
                 self.tally.add(value, logits, labels)  # while a GPU is at work on the step
             else:  # which have different clocks, and save together
-                value, top1, top5, late = train_on_share(*step, self.ranks, self.demand_finite, late)
+                value, top1, top5, late = train_on_share(*given, self.ranks, self.demand_finite, late)
                 self.tally.count(value, top1, top5, len(labels))
             self.tally.seconds = time.perf_counter() - started
             self.batch += 1
