@@ -226,6 +226,13 @@ def test_towers_with_large_weights_share_the_threads(rng):
     assert at_work == [False, False]
 
 
+def test_a_small_batch_of_a_tower_beside_another_is_one_task(rng):
+    """Two tasks for one alone, which threads share."""
+    towers = Towers([[Sequential(conv=Conv2d(3, 4, 3, rng=rng)) for _ in range(2)], [Sequential(conv=Conv2d(8, 4, 3, rng=rng))]])
+    towers.forward(rng.standard_normal((32, 20, 17, 3), np.float32))
+    assert [[len(tower.layers["conv"].call.tasks) for tower in stage] for stage in towers.stages] == [[1, 1], [2]]
+
+
 def test_the_number_of_threads_changes_no_bit_of_two_small_towers(rng):
     x, dy = rng.standard_normal((24, 28, 28, 3), np.float32), rng.standard_normal((24, 10), np.float32)
     results = []
